@@ -1,0 +1,34 @@
+//! Instruction bytes by their names in TS 102 221 table 10.6, TS 102 222, TS 31.102 and GlobalPlatform.
+#![allow(missing_docs, reason = "each name is the command's name in the specification")]
+
+pub const DEACTIVATE_FILE: u8 = 0x04;
+pub const TERMINAL_PROFILE: u8 = 0x10;
+pub const FETCH: u8 = 0x12;
+pub const TERMINAL_RESPONSE: u8 = 0x14;
+pub const VERIFY_PIN: u8 = 0x20;
+pub const CHANGE_PIN: u8 = 0x24;
+pub const DISABLE_PIN: u8 = 0x26;
+pub const ENABLE_PIN: u8 = 0x28;
+pub const UNBLOCK_PIN: u8 = 0x2C;
+pub const INCREASE: u8 = 0x32;
+pub const ACTIVATE_FILE: u8 = 0x44;
+pub const MANAGE_CHANNEL: u8 = 0x70;
+pub const SUSPEND_UICC: u8 = 0x76;
+pub const GET_IDENTITY: u8 = 0x78;
+pub const EXCHANGE_CAPABILITIES: u8 = 0x7A;
+pub const GET_CHALLENGE: u8 = 0x84;
+pub const AUTHENTICATE: u8 = 0x88;
+pub const AUTHENTICATE_ODD: u8 = 0x89;
+pub const SEARCH_RECORD: u8 = 0xA2;
+pub const SELECT: u8 = 0xA4;
+pub const TERMINAL_CAPABILITY: u8 = 0xAA;
+pub const READ_BINARY: u8 = 0xB0;
+pub const READ_RECORD: u8 = 0xB2;
+pub const GET_RESPONSE: u8 = 0xC0;
+pub const ENVELOPE: u8 = 0xC2;
+pub const RETRIEVE_DATA: u8 = 0xCB;
+pub const UPDATE_BINARY: u8 = 0xD6;
+pub const SET_DATA: u8 = 0xDB;
+pub const UPDATE_RECORD: u8 = 0xDC;
+pub const STORE_DATA: u8 = 0xE2;
+pub const STATUS: u8 = 0xF2;
