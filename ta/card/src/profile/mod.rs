@@ -1,0 +1,201 @@
+//! A profile: what the installer builds, what the store keeps, and what runs when it is enabled.
+//!
+//! Three objects hold it: `Base` as installed and never written again, `Changes` with the files that were updated
+//! since, `Hot` with sequence numbers, PIN states and the files that a modem rewrites all the time.
+
+use crate::platform::ProfileSlot;
+use alloc::vec::Vec;
+use zeroize::Zeroize;
+
+/// A profile in memory.
+pub struct Profile {
+    /// Where its objects are stored.
+    pub slot: ProfileSlot,
+    /// StoreMetadataRequest as received, tag BF25 (SGP.22 section 5.5.3).
+    pub metadata: Vec<u8>,
+    /// Files; the first is the MF.
+    pub files: Vec<File>,
+    /// PINs and ADM keys, global and local.
+    pub pins: Vec<Pin>,
+    /// Keys and sequence numbers of the USIMs and ISIMs.
+    pub naas: Vec<Naa>,
+    /// Profile elements that are only kept: security domains, RFM, CDMA parameters, as received.
+    pub kept: Vec<u8>,
+}
+
+/// The place of a file in [`Profile::files`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FileIndex(pub u16);
+
+impl FileIndex {
+    /// The MF.
+    pub const MF: FileIndex = FileIndex(0);
+}
+
+/// A file with its attributes and content.
+pub struct File {
+    /// The DF, ADF or MF that holds it; the MF holds itself, an ADF is held by the MF.
+    pub parent: FileIndex,
+    /// File identifier. Of an ADF: the temporary one of the profile package, which no command can select.
+    pub fid: u16,
+    /// What it is.
+    pub kind: FileKind,
+    /// Short file identifier, 1 to 30.
+    pub sfi: Option<u8>,
+    /// Who may do what with it.
+    pub security: Security,
+    /// Life cycle status byte (TS 102 221 section 11.1.1.4.9): 05 activated, 04 deactivated.
+    pub life_cycle: u8,
+    /// Special file information byte of the package (SAIP C0): bit 8 high update activity, bit 7 readable and
+    /// updatable when deactivated.
+    pub special: u8,
+    /// DF name of an ADF, 5 to 16 bytes; else empty.
+    pub aid: Vec<u8>,
+    /// PIN status template DO of a DF or ADF, the value of C6; else empty.
+    pub pin_status: Vec<u8>,
+    /// For a linked file: the file that holds the content.
+    pub link: Option<FileIndex>,
+    /// Whether a terminal can select and read it (EF.SUCI_Calc_Info under DF.SAIP is not visible).
+    pub visible: bool,
+    /// Content of an EF: whole file, records one after the other.
+    pub content: Vec<u8>,
+}
+
+/// What kind of file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileKind {
+    /// The master file.
+    Mf,
+    /// A dedicated file.
+    Df,
+    /// An application dedicated file.
+    Adf,
+    /// A transparent EF.
+    Transparent,
+    /// A linear fixed EF with records of this many bytes.
+    LinearFixed(u8),
+    /// A cyclic EF with records of this many bytes; the first record in `content` is the newest.
+    Cyclic(u8),
+    /// A BER-TLV structure EF of at most this many bytes.
+    BerTlv(u32),
+}
+
+/// Security attributes of a file.
+pub enum Security {
+    /// A record of an EF.ARR (TS 102 221 section 9.2.7): tag 8B.
+    Arr {
+        /// File identifier of the EF.ARR.
+        file: u16,
+        /// Record number, from 1.
+        record: u8,
+    },
+    /// Nothing is allowed, and no attribute is shown.
+    Never,
+}
+
+/// A PIN or an ADM key (TS 102 221 section 9.5).
+pub struct Pin {
+    /// Key reference as in P2: 01 to 08 and 0A to 0E global, 81 to 88 and 8A to 8E local.
+    pub reference: u8,
+    /// For a local PIN the ADF or DF whose PIN it is; the MF for a global one.
+    pub context: FileIndex,
+    /// The value, padded with FF.
+    pub value: [u8; 8],
+    /// Whether it must be presented.
+    pub enabled: bool,
+    /// Attributes of the package: bit 1 enabled at start, bit 2 changeable, bit 3 may be disabled.
+    pub attributes: u8,
+    /// Tries at most, 1 to 15.
+    pub max_tries: u8,
+    /// Tries left, 0 is blocked.
+    pub tries_left: u8,
+    /// The key that unblocks it.
+    pub puk: Option<Puk>,
+}
+
+/// An unblocking key.
+pub struct Puk {
+    /// The value.
+    pub value: [u8; 8],
+    /// Tries at most, 1 to 15.
+    pub max_tries: u8,
+    /// Tries left, 0 is blocked for good.
+    pub tries_left: u8,
+}
+
+/// Keys and sequence numbers of a network access application.
+pub struct Naa {
+    /// Its ADF.
+    pub adf: FileIndex,
+    /// The algorithm with its keys.
+    pub algorithm: Algorithm,
+    /// Options of sequence number checking as in the package.
+    pub sqn_options: u8,
+    /// Delta: how far SEQ may jump, at most 2^43 - 1 (TS 33.102 annex C.2.1).
+    pub sqn_delta: u64,
+    /// Age limit L, 0 for none (TS 33.102 annex C.2.2).
+    pub sqn_age_limit: u64,
+    /// SEQ_MS by IND (TS 33.102 annex C.1.1.1): 43-bit numbers.
+    pub seq: [u64; 32],
+}
+
+/// An authentication algorithm with its keys.
+pub enum Algorithm {
+    /// Milenage (TS 35.206).
+    Milenage {
+        /// K.
+        k: [u8; 16],
+        /// OPc.
+        opc: [u8; 16],
+        /// Rotations r1 to r5 in bits, 0 to 127.
+        rotations: [u8; 5],
+        /// Constants c1 to c5.
+        constants: [[u8; 16]; 5],
+    },
+    /// The XOR test algorithm (TS 34.108 section 8.1.2), RES of this many bytes.
+    XorTest {
+        /// K.
+        k: [u8; 16],
+        /// Length of RES in bytes, 4 to 16.
+        res_len: u8,
+    },
+    /// TUAK (TS 35.231): kept until the card computes it.
+    Tuak {
+        /// K, 16 or 32 bytes.
+        k: Vec<u8>,
+        /// TOPc.
+        topc: [u8; 32],
+        /// algorithmOptions of the package.
+        options: u8,
+        /// Number of Keccak iterations.
+        keccak_iterations: u8,
+    },
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        self.value.zeroize();
+    }
+}
+
+impl Drop for Puk {
+    fn drop(&mut self) {
+        self.value.zeroize();
+    }
+}
+
+impl Drop for Algorithm {
+    fn drop(&mut self) {
+        match self {
+            Algorithm::Milenage { k, opc, .. } => {
+                k.zeroize();
+                opc.zeroize();
+            }
+            Algorithm::XorTest { k, .. } => k.zeroize(),
+            Algorithm::Tuak { k, topc, .. } => {
+                k.zeroize();
+                topc.zeroize();
+            }
+        }
+    }
+}
