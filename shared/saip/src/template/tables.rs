@@ -1,0 +1,6 @@
+//! The tables.
+
+use super::Template;
+
+/// All templates.
+pub(super) const ALL: &[Template] = &[];
