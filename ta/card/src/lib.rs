@@ -28,9 +28,13 @@
 
 extern crate alloc;
 
+mod card;
+mod install;
 pub mod platform;
 pub mod profile;
+mod services;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use card::Card;
 pub use platform::{ObjectId, Platform, ProfileSlot, Rng, Store, StoreError};
