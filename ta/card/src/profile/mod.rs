@@ -7,6 +7,12 @@ use crate::platform::ProfileSlot;
 use alloc::vec::Vec;
 use zeroize::Zeroize;
 
+mod codec;
+mod files;
+mod store;
+
+pub(crate) use store::{MAX_CONTENT, MAX_FILES, MAX_KEPT, MAX_METADATA, MAX_NAAS, MAX_PINS};
+
 /// A profile in memory.
 pub struct Profile {
     /// Where its objects are stored.
@@ -21,6 +27,17 @@ pub struct Profile {
     pub naas: Vec<Naa>,
     /// Profile elements that are only kept: security domains, RFM, CDMA parameters, as received.
     pub kept: Vec<u8>,
+    /// What is not stored yet.
+    pub unsaved: Unsaved,
+}
+
+/// Which of a profile's objects are behind what is in memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unsaved {
+    /// `Hot`: PIN states, sequence numbers, files with high update activity.
+    pub hot: bool,
+    /// `Changes`: all other files.
+    pub changes: bool,
 }
 
 /// The place of a file in [`Profile::files`].
@@ -57,8 +74,10 @@ pub struct File {
     pub link: Option<FileIndex>,
     /// Whether a terminal can select and read it (EF.SUCI_Calc_Info under DF.SAIP is not visible).
     pub visible: bool,
-    /// Content of an EF: whole file, records one after the other.
+    /// Content of an EF: whole file, records one after the other. Change it through [`Profile::content_mut`].
     pub content: Vec<u8>,
+    /// Whether content or life cycle differ from what `Base` holds; they are then in `Hot` or `Changes`.
+    pub changed: bool,
 }
 
 /// What kind of file.

@@ -1,0 +1,90 @@
+//! Finding files and their content.
+
+use super::{File, FileIndex, FileKind, Profile};
+use alloc::vec::Vec;
+
+impl File {
+    /// Whether it is the MF, a DF or an ADF.
+    pub(crate) fn is_directory(&self) -> bool {
+        matches!(self.kind, FileKind::Mf | FileKind::Df | FileKind::Adf)
+    }
+
+    /// Whether it is rewritten so often that it belongs into `Hot`: special file information, bit 8.
+    pub(crate) fn high_update(&self) -> bool {
+        self.special & 0x80 != 0
+    }
+}
+
+impl Profile {
+    /// The file at `index`; `None` if there is none.
+    pub(crate) fn file(&self, index: FileIndex) -> Option<&File> {
+        self.files.get(usize::from(index.0))
+    }
+
+    /// All files with their places.
+    pub(crate) fn indexed(&self) -> impl Iterator<Item = (FileIndex, &File)> {
+        (0..=u16::MAX).map(FileIndex).zip(&self.files)
+    }
+
+    /// The files that the DF, ADF or MF at `parent` holds (for the MF: ADFs too), in the order of creation.
+    pub(crate) fn children(&self, parent: FileIndex) -> impl Iterator<Item = (FileIndex, &File)> {
+        self.indexed().filter(move |(index, file)| file.parent == parent && *index != FileIndex::MF)
+    }
+
+    /// The child of `parent` with file identifier `fid`: an EF or DF, never an ADF.
+    pub(crate) fn child(&self, parent: FileIndex, fid: u16) -> Option<FileIndex> {
+        self.children(parent).find(|(_, file)| file.fid == fid && file.kind != FileKind::Adf).map(|(index, _)| index)
+    }
+
+    /// The EF of `parent` with short file identifier `sfi`.
+    pub(crate) fn child_by_sfi(&self, parent: FileIndex, sfi: u8) -> Option<FileIndex> {
+        self.children(parent).find(|(_, file)| file.sfi == Some(sfi)).map(|(index, _)| index)
+    }
+
+    /// The ADFs, in the order of creation.
+    pub(crate) fn adfs(&self) -> impl Iterator<Item = (FileIndex, &File)> {
+        self.indexed().filter(|(_, file)| file.kind == FileKind::Adf)
+    }
+
+    /// The MF, DF or ADF that `index` is, or that holds it.
+    pub(crate) fn directory_of(&self, index: FileIndex) -> FileIndex {
+        match self.file(index) {
+            Some(file) if !file.is_directory() => file.parent,
+            _ => index,
+        }
+    }
+
+    /// The file whose content `index` shows: itself, or where its link leads. No link leads to another link.
+    pub(crate) fn content_owner(&self, index: FileIndex) -> FileIndex {
+        self.file(index).and_then(|file| file.link).unwrap_or(index)
+    }
+
+    /// The content of an EF, through its link; empty for anything else.
+    pub(crate) fn content(&self, index: FileIndex) -> &[u8] {
+        self.file(self.content_owner(index)).map_or(&[], |file| &file.content)
+    }
+
+    /// The content of an EF, through its link, to be changed: the file counts as changed from now on, and its
+    /// object as unsaved. Only a BER-TLV structure may change its length. `None` if there is no such file.
+    pub(crate) fn content_mut(&mut self, index: FileIndex) -> Option<&mut Vec<u8>> {
+        let owner = self.content_owner(index);
+        self.change(owner).map(|file| &mut file.content)
+    }
+
+    /// Sets the life cycle status byte (05 activated, 04 deactivated) of a file, which counts as changed from now
+    /// on. False if there is no such file.
+    pub(crate) fn set_life_cycle(&mut self, index: FileIndex, life_cycle: u8) -> bool {
+        self.change(index).map(|file| file.life_cycle = life_cycle).is_some()
+    }
+
+    fn change(&mut self, index: FileIndex) -> Option<&mut File> {
+        let file = self.files.get_mut(usize::from(index.0))?;
+        file.changed = true;
+        if file.high_update() {
+            self.unsaved.hot = true;
+        } else {
+            self.unsaved.changes = true;
+        }
+        Some(file)
+    }
+}
