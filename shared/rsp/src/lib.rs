@@ -21,6 +21,7 @@ extern crate alloc;
 
 pub mod aid;
 pub mod codes;
+pub mod crypto;
 pub mod eid;
 pub mod es10;
 pub mod iccid;
