@@ -20,6 +20,7 @@
 extern crate alloc;
 
 pub mod aid;
+pub mod bpp;
 pub mod codes;
 pub mod crypto;
 pub mod eid;
@@ -27,6 +28,8 @@ pub mod es10;
 pub mod iccid;
 pub mod metadata;
 pub mod object;
+pub mod scp03t;
+pub mod signing;
 pub mod tags;
 
 pub use eid::Eid;
