@@ -1,1 +1,17 @@
-//! Placeholder.
+//! The ways to reach a card, and [`Slot`]: what a modem or an LPA attaches to.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`link`] | [`CardLink`]: a card that can be reached; [`Wire`]: over anything that carries bytes |
+//! | [`slot`] | [`Slot`]: one thread owns the link; generations and events |
+//! | `replug` | when the modem is replugged after a profile switch |
+#![forbid(unsafe_code)]
+
+pub mod link;
+mod replug;
+pub mod slot;
+
+pub use link::{CardLink, Exchange, LinkError, Wire};
+pub use replug::Patience;
+pub use slot::{Event, PoweredUp, Slot, SlotConfig};
+pub use teuicc_wire::{Hello, Interface, Transmitted};
