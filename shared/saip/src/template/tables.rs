@@ -171,7 +171,7 @@ pub(super) const ALL: &[Template] = &[
 const MF: [TemplateFile; 6] = [
     mf(0x3F00, "mf"),
     tr(0x2F05, "ef-pl", 2, 1).sfi(0x05).fill(&[0xFF]),
-    tr(0x2F02, "ef-iccid", 10, 11).required(),
+    tr(0x2FE2, "ef-iccid", 10, 11).required(),
     lf(0x2F00, "ef-dir", 0, 0, 10).sfi(0x1E).required(),
     lf(0x2F06, "ef-arr", 0, 0, 10).required(),
     tr(0x2F08, "ef-umpc", 5, 10).sfi(0x08),
