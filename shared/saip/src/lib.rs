@@ -31,6 +31,6 @@ pub mod pe;
 pub mod status;
 pub mod template;
 
-pub use fcp::{Fcp, File, FileElement, FileInstance, GfmCommand, ProprietaryEfInfo};
+pub use fcp::{Fcp, File, FileElement, FileInstance, FileManagement, GfmCommand, ProprietaryEfInfo};
 pub use pe::{Element, MAX_ELEMENT, PeHeader, PeKind, ProfileElement, next_element};
 pub use status::{EuiccResponse, PeStatus, StatusCode};

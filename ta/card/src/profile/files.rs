@@ -54,6 +54,34 @@ impl Profile {
         }
     }
 
+    /// The context whose PINs the DF, ADF or MF at `directory` has itself: its own, or that it shares.
+    pub(crate) fn pins_of(&self, directory: FileIndex) -> FileIndex {
+        let shared = self.shared_pins.iter().find(|shared| shared.context == directory);
+        shared.map_or(directory, |shared| shared.source)
+    }
+
+    /// The place in [`Profile::pins`] of the PIN that a key reference means in the directory `directory`: a global
+    /// one (bit 8 clear) is the MF's, a local one that of the nearest directory, upwards from `directory`, that has
+    /// it. `None` if there is none.
+    pub(crate) fn pin_index(&self, reference: u8, directory: FileIndex) -> Option<usize> {
+        let of = |context| self.pins.iter().position(|pin| pin.reference == reference && pin.context == context);
+        if reference & 0x80 == 0 {
+            return of(FileIndex::MF);
+        }
+        let mut at = self.directory_of(directory);
+        // Parents stand before their files, so that the way up ends.
+        loop {
+            if let Some(found) = of(self.pins_of(at)) {
+                return Some(found);
+            }
+            let parent = self.file(at)?.parent;
+            if parent >= at {
+                return None;
+            }
+            at = parent;
+        }
+    }
+
     /// The file whose content `index` shows: itself, or where its link leads. No link leads to another link.
     pub(crate) fn content_owner(&self, index: FileIndex) -> FileIndex {
         self.file(index).and_then(|file| file.link).unwrap_or(index)

@@ -5,6 +5,7 @@
 
 use crate::platform::ProfileSlot;
 use alloc::vec::Vec;
+use teuicc_tlv::{OutOfMemory, try_copy};
 use zeroize::Zeroize;
 
 mod codec;
@@ -23,6 +24,8 @@ pub struct Profile {
     pub files: Vec<File>,
     /// PINs and ADM keys, global and local.
     pub pins: Vec<Pin>,
+    /// DFs and ADFs whose local PINs are those of another.
+    pub shared_pins: Vec<SharedPins>,
     /// Keys and sequence numbers of the USIMs and ISIMs.
     pub naas: Vec<Naa>,
     /// Profile elements that are only kept: security domains, RFM, CDMA parameters, as received.
@@ -132,6 +135,15 @@ pub struct Pin {
     pub puk: Option<Puk>,
 }
 
+/// A DF or ADF that has the local PINs of another (SAIP clause 8.5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SharedPins {
+    /// The one without PINs of its own.
+    pub context: FileIndex,
+    /// The one whose PINs they are, [`Pin::context`].
+    pub source: FileIndex,
+}
+
 /// An unblocking key.
 pub struct Puk {
     /// The value.
@@ -189,6 +201,24 @@ pub enum Algorithm {
         /// Number of Keccak iterations.
         keccak_iterations: u8,
     },
+}
+
+impl Algorithm {
+    /// A copy with the keys. Errors: out of memory.
+    pub(crate) fn try_clone(&self) -> Result<Self, OutOfMemory> {
+        Ok(match self {
+            Algorithm::Milenage { k, opc, rotations, constants } => {
+                Algorithm::Milenage { k: *k, opc: *opc, rotations: *rotations, constants: *constants }
+            }
+            Algorithm::XorTest { k, res_len } => Algorithm::XorTest { k: *k, res_len: *res_len },
+            Algorithm::Tuak { k, topc, options, keccak_iterations } => Algorithm::Tuak {
+                k: try_copy(k)?,
+                topc: *topc,
+                options: *options,
+                keccak_iterations: *keccak_iterations,
+            },
+        })
+    }
 }
 
 impl Drop for Pin {

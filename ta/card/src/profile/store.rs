@@ -6,7 +6,7 @@
 //! No fact is in two of them, except that a changed file has its first content in `Base`.
 
 use super::codec::{Decoder, Encoder};
-use super::{Algorithm, File, FileIndex, FileKind, Naa, Pin, Profile, Puk, Security, Unsaved};
+use super::{Algorithm, File, FileIndex, FileKind, Naa, Pin, Profile, Puk, Security, SharedPins, Unsaved};
 use crate::platform::{ObjectId, ProfileSlot, Store, StoreError};
 use alloc::vec::Vec;
 use teuicc_tlv::{OutOfMemory, TryBytes};
@@ -122,6 +122,11 @@ impl Profile {
         self.files.iter().try_for_each(|file| encode_file(&mut out, file))?;
         out.count(self.pins.len())?;
         self.pins.iter().try_for_each(|pin| encode_pin(&mut out, pin))?;
+        out.count(self.shared_pins.len())?;
+        for shared in &self.shared_pins {
+            out.varint(shared.context.0.into())?;
+            out.varint(shared.source.0.into())?;
+        }
         out.count(self.naas.len())?;
         self.naas.iter().try_for_each(|naa| encode_naa(&mut out, naa))?;
         Ok(out)
@@ -228,6 +233,7 @@ fn decode_base(object: &[u8], slot: ProfileSlot) -> Read<Profile> {
         kept: from.bytes(MAX_KEPT)?,
         files: Vec::new(),
         pins: Vec::new(),
+        shared_pins: Vec::new(),
         naas: Vec::new(),
         unsaved: Unsaved::default(),
     };
@@ -242,6 +248,11 @@ fn decode_base(object: &[u8], slot: ProfileSlot) -> Read<Profile> {
     for _ in 0..from.count(MAX_PINS)? {
         let pin = decode_pin(&mut from, &profile.files)?;
         profile.pins.try_push(pin)?;
+    }
+    for _ in 0..from.count(MAX_FILES)? {
+        let context = directory(&mut from, &profile.files)?;
+        let source = directory(&mut from, &profile.files)?;
+        profile.shared_pins.try_push(SharedPins { context, source })?;
     }
     for _ in 0..from.count(MAX_NAAS)? {
         let naa = decode_naa(&mut from, &profile.files)?;

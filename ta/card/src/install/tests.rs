@@ -1,0 +1,1 @@
+//! The installer over published and edited packages.
