@@ -1,41 +1,116 @@
 //! The card as a whole: two interfaces, one UICC, one eUICC.
 
-use crate::platform::{Platform, Rng, Store};
+use crate::euicc::{Effect, Euicc, Toolkit};
+use crate::platform::{ObjectId, Platform, ProfileSlot, Rng, Store, StoreError};
+use crate::profile::Profile;
+use crate::uicc::{self, InterfaceState, Parts, atr::ATR};
 use alloc::vec::Vec;
-use teuicc_apdu::Response;
-use teuicc_wire::{Error, Interface};
+use teuicc_apdu::{Response, StatusWord};
+use teuicc_tlv::{OutOfMemory, TryBytes, try_copy};
+use teuicc_wire::{
+    Commands, DecodeError, Error, Features, Hello, Interface, MAX_MESSAGE, Request, State, Transmitted, version,
+};
 
 /// The card.
 pub struct Card<R: Rng, S: Store> {
     platform: Platform<R, S>,
+    /// Why the card does not work, if it does not; the answer to every request.
+    state: Result<Running, Error>,
+}
+
+/// A card that has booted.
+struct Running {
+    euicc: Euicc,
+    /// The enabled profile.
+    profile: Option<Profile>,
+    /// The modem's interface, while it has power.
+    modem: Option<InterfaceState>,
+    /// The LPA's interface, while it has power.
+    lpa: Option<InterfaceState>,
+    /// Another profile is enabled than the modem knows, and no REFRESH is going to tell it.
+    card_changed: bool,
 }
 
 impl<R: Rng, S: Store> Card<R, S> {
     /// Boots the card from its store. Never fails: an error is kept, and is the answer to every request.
     #[must_use]
-    pub fn boot(platform: Platform<R, S>) -> Self {
-        Card { platform }
+    pub fn boot(mut platform: Platform<R, S>) -> Self {
+        let state = Running::load(&mut platform.store, Euicc::enabled);
+        Card { platform, state }
     }
 
-    /// Answers one request of `teuicc-wire` with one response, both encoded. Never fails.
+    /// Boots the card with the stored profile in `slot` as the enabled one, whatever the registry says.
+    #[cfg(feature = "testing")]
     #[must_use]
-    pub fn process(&mut self, _request: &[u8]) -> Vec<u8> {
-        Vec::new()
+    pub fn boot_with_profile(mut platform: Platform<R, S>, slot: ProfileSlot) -> Self {
+        let state = Running::load(&mut platform.store, |_| Some(slot));
+        Card { platform, state }
+    }
+
+    /// Answers one request of `teuicc-wire` with one response, both encoded. Never fails; the answer is empty only
+    /// when there is not even memory to say so.
+    #[must_use]
+    pub fn process(&mut self, request: &[u8]) -> Vec<u8> {
+        // Reserved before anything is done, so that a lack of memory can be reported.
+        let mut out_of_memory = Vec::new();
+        if out_of_memory.try_extend(&[version::CURRENT, Error::OutOfMemory.code()]).is_err() {
+            return Vec::new();
+        }
+        let response = self.answer(request).unwrap_or_else(teuicc_wire::Response::Error);
+        response.encode().unwrap_or(out_of_memory)
     }
 
     /// Powers or resets an interface; the answer to reset, at most 32 bytes. Errors: a card that did not boot.
-    pub fn power_up(&mut self, _interface: Interface) -> Result<&'static [u8], Error> {
-        Err(Error::StoreUnavailable)
+    pub fn power_up(&mut self, interface: Interface) -> Result<&'static [u8], Error> {
+        let running = self.running()?;
+        if interface == Interface::Modem {
+            // Whatever was enabled meanwhile, the modem is going to see it now.
+            running.card_changed = false;
+        }
+        *running.interface(interface) = Some(InterfaceState::new());
+        Ok(&ATR)
     }
 
-    /// Takes power from an interface. Errors: a card that did not boot, or a store that does not write.
-    pub fn power_down(&mut self, _interface: Interface) -> Result<(), Error> {
-        Err(Error::StoreUnavailable)
+    /// Takes power from an interface, after writing what is kept in memory for it.
+    ///
+    /// Errors: a card that did not boot, or a store that does not write; the power is gone all the same.
+    pub fn power_down(&mut self, interface: Interface) -> Result<(), Error> {
+        let running = self.state.as_mut().map_err(|error| *error)?;
+        *running.interface(interface) = None;
+        match &mut running.profile {
+            Some(profile) if interface == Interface::Modem && profile.unsaved.hot => {
+                profile.store_hot(&mut self.platform.store).map_err(wire_error)
+            }
+            _ => Ok(()),
+        }
     }
 
-    /// Executes one command APDU. Errors: a card that did not boot, or an interface without power.
-    pub fn transmit(&mut self, _interface: Interface, _command: &[u8]) -> Result<Response, Error> {
-        Err(Error::NotPowered)
+    /// Executes one command APDU; the response is whole. Errors: a card that did not boot, an interface without
+    /// power.
+    pub fn transmit(&mut self, interface: Interface, command: &[u8]) -> Result<Response, Error> {
+        let running = self.state.as_mut().map_err(|error| *error)?;
+        match running.transmit(&mut self.platform, interface, command) {
+            Ok(response) => Ok(response),
+            Err(Stop::Refused(error)) => Err(error),
+            Err(Stop::Broken { response, error }) => {
+                self.state = Err(error);
+                Ok(response)
+            }
+        }
+    }
+
+    /// Whether a proactive command waits to be fetched on the modem's interface.
+    #[must_use]
+    pub fn proactive_pending(&self) -> bool {
+        let modem = self.state.as_ref().ok().and_then(|running| running.modem.as_ref());
+        modem.is_some_and(|modem| modem.session.pending().is_some())
+    }
+
+    /// Whether the enabled profile has changed and nobody told the modem, since this was last asked or the modem's
+    /// last reset.
+    #[must_use]
+    pub fn take_card_changed(&mut self) -> bool {
+        self.state.as_mut().is_ok_and(|running| core::mem::take(&mut running.card_changed))
     }
 
     /// Takes the power from everything and gives the platform back.
@@ -43,4 +118,152 @@ impl<R: Rng, S: Store> Card<R, S> {
     pub fn into_platform(self) -> Platform<R, S> {
         self.platform
     }
+
+    fn running(&mut self) -> Result<&mut Running, Error> {
+        self.state.as_mut().map_err(|error| *error)
+    }
+
+    fn answer(&mut self, request: &[u8]) -> Result<teuicc_wire::Response, Error> {
+        if request.len() > MAX_MESSAGE {
+            return Err(Error::Malformed);
+        }
+        let request = Request::decode(request).map_err(|error| match error {
+            DecodeError::Version(_) => Error::Version,
+            _ => Error::Malformed,
+        })?;
+        match request {
+            Request::Hello => self.hello().map(teuicc_wire::Response::Hello),
+            Request::PowerUp(interface) => {
+                let atr = self.power_up(interface)?;
+                Ok(teuicc_wire::Response::Atr(try_copy(atr).map_err(no_memory)?))
+            }
+            Request::PowerDown(interface) => self.power_down(interface).map(|()| teuicc_wire::Response::Done),
+            Request::Transmit { interface, commands } => {
+                self.transmit_all(interface, commands).map(teuicc_wire::Response::Transmitted)
+            }
+            Request::FactoryRequest(request) => {
+                let running = self.state.as_mut().map_err(|error| *error)?;
+                let csr = running.euicc.factory_request(&mut self.platform.env(), &request)?;
+                Ok(teuicc_wire::Response::CertificateRequest(csr))
+            }
+            Request::Personalize(settings) => {
+                let running = self.state.as_mut().map_err(|error| *error)?;
+                running.euicc.personalize(&mut self.platform.env(), &settings)?;
+                Ok(teuicc_wire::Response::Done)
+            }
+        }
+    }
+
+    fn hello(&mut self) -> Result<Hello, Error> {
+        let rollback_protection = self.platform.rollback_protection;
+        let state = self.running()?.euicc.eid().map_or(State::Factory, State::Personalized);
+        let features = Features { rollback_protection, identity_import: cfg!(feature = "import-identity") };
+        Ok(Hello { state, features })
+    }
+
+    /// Executes commands in order, until one answers with data or with another status word than 9000.
+    fn transmit_all(&mut self, interface: Interface, commands: Commands<'_>) -> Result<Transmitted, Error> {
+        // Also says so if there are no commands.
+        if self.running()?.interface(interface).is_none() {
+            return Err(Error::NotPowered);
+        }
+        let mut executed = 0u16;
+        let mut last = Vec::new();
+        for command in commands {
+            let response = self.transmit(interface, command)?;
+            executed = executed.saturating_add(1);
+            let go_on = response.data.is_empty() && response.sw == StatusWord::OK;
+            last = response.into_bytes().map_err(no_memory)?;
+            if !go_on || executed == u16::MAX {
+                break;
+            }
+        }
+        let proactive_pending = self.proactive_pending();
+        Ok(Transmitted { executed, last, proactive_pending, card_changed: self.take_card_changed() })
+    }
+}
+
+/// Why a command has no response, or no other one will follow it.
+enum Stop {
+    /// Nothing was executed.
+    Refused(Error),
+    /// It was executed, and the card cannot go on.
+    Broken { response: Response, error: Error },
+}
+
+impl Running {
+    fn load(store: &mut dyn Store, enabled: impl FnOnce(&Euicc) -> Option<ProfileSlot>) -> Result<Self, Error> {
+        let euicc = Euicc::load(store).map_err(wire_error)?;
+        let profile = enabled(&euicc).map(|slot| Profile::load(store, slot)).transpose().map_err(wire_error)?;
+        Ok(Running { euicc, profile, modem: None, lpa: None, card_changed: false })
+    }
+
+    fn interface(&mut self, interface: Interface) -> &mut Option<InterfaceState> {
+        match interface {
+            Interface::Modem => &mut self.modem,
+            Interface::Lpa => &mut self.lpa,
+        }
+    }
+
+    fn transmit<R: Rng, S: Store>(
+        &mut self,
+        platform: &mut Platform<R, S>,
+        interface: Interface,
+        command: &[u8],
+    ) -> Result<Response, Stop> {
+        let fetched = self.modem.as_ref().is_some_and(|modem| modem.session.is_busy());
+        let toolkit = if fetched { Toolkit::Busy } else { Toolkit::Idle };
+        let state = match interface {
+            Interface::Modem => &mut self.modem,
+            Interface::Lpa => &mut self.lpa,
+        };
+        let state = state.as_mut().ok_or(Stop::Refused(Error::NotPowered))?;
+        let (profile, euicc) = (self.profile.as_mut(), &mut self.euicc);
+        let parts = Parts { profile, euicc, env: platform.env(), interface: state, toolkit };
+        let executed = uicc::execute(parts, command);
+        let mut response = executed.response;
+        self.card_changed |= executed.refresh_refused;
+        if let Effect::ProfileSwitched { refresh } = executed.effect
+            && let Err(error) = self.switch_profile(&mut platform.store, refresh)
+        {
+            return Err(Stop::Broken { response, error: wire_error(error) });
+        }
+        if interface == Interface::Modem
+            && response.sw == StatusWord::OK
+            && let Some(length) = self.modem.as_ref().and_then(|modem| modem.session.pending())
+        {
+            response.sw = StatusWord::proactive_pending(length);
+        }
+        Ok(response)
+    }
+
+    /// Follows the eUICC to the profile that is enabled now. The switch itself is committed already.
+    fn switch_profile(&mut self, store: &mut dyn Store, refresh: bool) -> Result<(), StoreError> {
+        if let Some(mut old) = self.profile.take()
+            && old.unsaved.hot
+            && store.list()?.contains(&ObjectId::Base(old.slot))
+        {
+            // What the modem wrote is kept in memory only. It is no part of the switch, so losing it is no error.
+            let _ = old.store_hot(store);
+        }
+        for interface in [&mut self.modem, &mut self.lpa].into_iter().flatten() {
+            interface.profile_gone();
+        }
+        let queued = refresh && self.modem.as_mut().is_some_and(|modem| modem.session.queue_refresh());
+        self.card_changed |= !queued;
+        self.profile = self.euicc.enabled().map(|slot| Profile::load(store, slot)).transpose()?;
+        Ok(())
+    }
+}
+
+fn wire_error(error: StoreError) -> Error {
+    match error {
+        StoreError::Corrupt(_) => Error::StoreCorrupt,
+        StoreError::Unavailable | StoreError::Full => Error::StoreUnavailable,
+        StoreError::OutOfMemory => Error::OutOfMemory,
+    }
+}
+
+fn no_memory(_: OutOfMemory) -> Error {
+    Error::OutOfMemory
 }

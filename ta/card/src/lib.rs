@@ -29,12 +29,15 @@
 extern crate alloc;
 
 mod card;
+mod euicc;
 mod install;
+mod naa;
 pub mod platform;
 pub mod profile;
 mod services;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod uicc;
 
 pub use card::Card;
 pub use platform::{ObjectId, Platform, ProfileSlot, Rng, Store, StoreError};

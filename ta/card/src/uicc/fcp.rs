@@ -1,0 +1,169 @@
+//! The file control parameters template (TS 102 221 section 11.1.1.3).
+
+use super::access::upwards;
+use crate::profile::{File, FileIndex, FileKind, Profile, Security};
+use alloc::vec::Vec;
+use teuicc_tlv::{Error, Tag, TryBytes, Writer};
+
+const FCP: Tag = Tag(0x62);
+const FILE_SIZE: Tag = Tag(0x80);
+const TOTAL_FILE_SIZE: Tag = Tag(0x81);
+const FILE_DESCRIPTOR: Tag = Tag(0x82);
+const FILE_IDENTIFIER: Tag = Tag(0x83);
+/// DF name, in an FCP and in the answer to STATUS.
+pub(super) const DF_NAME: Tag = Tag(0x84);
+const SHORT_FILE_IDENTIFIER: Tag = Tag(0x88);
+const LIFE_CYCLE_STATUS: Tag = Tag(0x8A);
+const SECURITY_ATTRIBUTES: Tag = Tag(0x8B);
+const PROPRIETARY: Tag = Tag(0xA5);
+const PIN_STATUS: Tag = Tag(0xC6);
+
+/// File identifier of the MF.
+pub(super) const FID_MF: u16 = 0x3F00;
+
+/// File descriptor of MF, DF and ADF: shareable, BER-TLV data coding.
+const DIRECTORY_DESCRIPTOR: [u8; 2] = [0x78, 0x21];
+
+/// UICC characteristics: clock stop allowed in either state; supply voltage classes A, B and C (TS 102 221 section
+/// 11.1.1.4.6.1).
+const UICC_CHARACTERISTICS: u8 = 0x71;
+
+/// Key reference of the universal PIN, the only one with a usage qualifier.
+const UNIVERSAL_PIN: u8 = 0x11;
+
+/// The FCP of the file at `index`. Errors: out of memory, or no such file.
+pub(super) fn of_file(profile: &Profile, index: FileIndex) -> Result<Option<Vec<u8>>, Error> {
+    let Some(file) = profile.file(index) else { return Ok(None) };
+    let mut out = Writer::new();
+    out.nested(FCP, |fcp| {
+        if file.is_directory() { directory(fcp, profile, index, file) } else { ef(fcp, profile, index, file) }
+    })?;
+    Ok(Some(out.into_bytes()))
+}
+
+/// The FCP of the MF while no profile is enabled: no files beneath it, and no PIN that would have to be presented.
+pub(super) fn of_empty_card() -> Result<Vec<u8>, Error> {
+    let mut out = Writer::new();
+    out.nested(FCP, |fcp| {
+        fcp.primitive(FILE_DESCRIPTOR, &DIRECTORY_DESCRIPTOR)?;
+        fcp.primitive(FILE_IDENTIFIER, &FID_MF.to_be_bytes())?;
+        uicc_characteristics(fcp)?;
+        fcp.primitive(LIFE_CYCLE_STATUS, &[0x05])?;
+        pin_status(fcp, &[0x00], &[0x01])
+    })?;
+    Ok(out.into_bytes())
+}
+
+fn directory(fcp: &mut Writer, profile: &Profile, index: FileIndex, file: &File) -> Result<(), Error> {
+    fcp.primitive(FILE_DESCRIPTOR, &DIRECTORY_DESCRIPTOR)?;
+    match file.kind {
+        FileKind::Adf => fcp.primitive(DF_NAME, &file.aid)?,
+        FileKind::Mf => fcp.primitive(FILE_IDENTIFIER, &FID_MF.to_be_bytes())?,
+        _ => fcp.primitive(FILE_IDENTIFIER, &file.fid.to_be_bytes())?,
+    }
+    if file.kind == FileKind::Mf {
+        uicc_characteristics(fcp)?;
+    }
+    fcp.primitive(LIFE_CYCLE_STATUS, &[file.life_cycle])?;
+    security(fcp, file)?;
+    let (bits, keys) = pins(profile, index)?;
+    pin_status(fcp, &bits, &keys)
+}
+
+fn ef(fcp: &mut Writer, profile: &Profile, index: FileIndex, file: &File) -> Result<(), Error> {
+    let size = profile.content(index).len();
+    let records = |length: u8| u8::try_from(size.checked_div(usize::from(length)).unwrap_or(0)).unwrap_or(u8::MAX);
+    match file.kind {
+        FileKind::LinearFixed(length) => {
+            fcp.primitive(FILE_DESCRIPTOR, &[0x42, 0x21, 0x00, length, records(length)])?;
+        }
+        FileKind::Cyclic(length) => {
+            fcp.primitive(FILE_DESCRIPTOR, &[0x46, 0x21, 0x00, length, records(length)])?;
+        }
+        FileKind::BerTlv(_) => fcp.primitive(FILE_DESCRIPTOR, &[0x79, 0x21])?,
+        _ => fcp.primitive(FILE_DESCRIPTOR, &[0x41, 0x21])?,
+    }
+    fcp.primitive(FILE_IDENTIFIER, &file.fid.to_be_bytes())?;
+    ef_proprietary(fcp, file)?;
+    fcp.primitive(LIFE_CYCLE_STATUS, &[file.life_cycle])?;
+    security(fcp, file)?;
+    number(fcp, FILE_SIZE, size)?;
+    number(fcp, TOTAL_FILE_SIZE, size)?;
+    // Present and empty says that there is none; absent would mean the low bits of the file identifier.
+    match file.sfi {
+        Some(sfi) => fcp.primitive(SHORT_FILE_IDENTIFIER, &[sfi.wrapping_shl(3)]),
+        None => fcp.primitive(SHORT_FILE_IDENTIFIER, &[]),
+    }
+}
+
+fn uicc_characteristics(fcp: &mut Writer) -> Result<(), Error> {
+    fcp.nested(PROPRIETARY, |members| members.primitive(Tag(0x80), &[UICC_CHARACTERISTICS]))
+}
+
+fn ef_proprietary(fcp: &mut Writer, file: &File) -> Result<(), Error> {
+    let FileKind::BerTlv(maximum) = file.kind else {
+        if file.special == 0 {
+            return Ok(());
+        }
+        return fcp.nested(PROPRIETARY, |members| members.primitive(Tag(0xC0), &[file.special]));
+    };
+    fcp.nested(PROPRIETARY, |members| {
+        // File details: DER coding only.
+        members.primitive(Tag(0x84), &[0x01])?;
+        number(members, Tag(0x86), usize::try_from(maximum).unwrap_or(usize::MAX))?;
+        members.primitive(Tag(0xC0), &[file.special])
+    })
+}
+
+fn security(fcp: &mut Writer, file: &File) -> Result<(), Error> {
+    match file.security {
+        Security::Arr { file, record } => {
+            let [high, low] = file.to_be_bytes();
+            fcp.primitive(SECURITY_ATTRIBUTES, &[high, low, record])
+        }
+        Security::Never => Ok(()),
+    }
+}
+
+/// The PIN status template of a directory, or of the next one above that has one: the bits that say which PINs are
+/// enabled (the first key reference has the highest bit), and the key references.
+fn pins(profile: &Profile, directory: FileIndex) -> Result<(Vec<u8>, Vec<u8>), Error> {
+    let template = upwards(profile, directory)
+        .filter_map(|index| profile.file(index))
+        .map(|file| file.pin_status.as_slice())
+        .find(|template| !template.is_empty())
+        .unwrap_or_default();
+    let (mut bits, mut keys) = (Vec::new(), Vec::new());
+    for group in template.chunks(8) {
+        let mut octet = 0u8;
+        for (place, key) in (0u32..8).zip(group) {
+            let pin = profile.pin_index(*key, directory).and_then(|place| profile.pins.get(place));
+            if pin.is_some_and(|pin| pin.enabled) {
+                octet |= 0x80u8.wrapping_shr(place);
+            }
+            keys.try_push(*key)?;
+        }
+        bits.try_push(octet)?;
+    }
+    Ok((bits, keys))
+}
+
+fn pin_status(fcp: &mut Writer, bits: &[u8], keys: &[u8]) -> Result<(), Error> {
+    fcp.nested(PIN_STATUS, |template| {
+        template.primitive(Tag(0x90), bits)?;
+        for key in keys {
+            if *key == UNIVERSAL_PIN {
+                template.primitive(Tag(0x95), &[0x08])?;
+            }
+            template.primitive(Tag(0x83), &[*key])?;
+        }
+        Ok(())
+    })
+}
+
+/// A number of bytes in at least two octets.
+fn number(out: &mut Writer, tag: Tag, value: usize) -> Result<(), Error> {
+    let octets = u32::try_from(value).unwrap_or(u32::MAX).to_be_bytes();
+    let skip = octets.iter().take(2).take_while(|octet| **octet == 0).count();
+    out.primitive(tag, octets.get(skip..).unwrap_or(&octets))
+}

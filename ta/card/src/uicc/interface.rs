@@ -1,0 +1,174 @@
+//! What an interface remembers between two resets: channels, PIN verification, the toolkit session.
+
+use super::toolkit::Session;
+use crate::euicc::Assembly;
+use crate::profile::FileIndex;
+use teuicc_apdu::MAX_CHANNEL;
+
+const CHANNELS: usize = MAX_CHANNEL as usize + 1;
+
+/// The state of one interface since its last reset.
+pub(crate) struct InterfaceState {
+    /// Open channels by number; the basic channel 0 is always open.
+    channels: [Option<Channel>; CHANNELS],
+    /// PINs that were presented.
+    pub(crate) verified: Verified,
+    /// The toolkit session.
+    pub(crate) session: Session,
+}
+
+impl InterfaceState {
+    /// The state after a reset: channel 0 with the MF selected.
+    pub(crate) fn new() -> Self {
+        let mut channels = [const { None }; CHANNELS];
+        let [basic, ..] = &mut channels;
+        *basic = Some(Channel::new());
+        InterfaceState { channels, verified: Verified::default(), session: Session::default() }
+    }
+
+    /// Takes the open channel `number` out, to work on it.
+    pub(super) fn take(&mut self, number: u8) -> Option<Channel> {
+        self.channels.get_mut(usize::from(number))?.take()
+    }
+
+    /// Puts a channel in, in the place of what was there.
+    pub(super) fn put(&mut self, number: u8, channel: Channel) {
+        if let Some(slot) = self.channels.get_mut(usize::from(number)) {
+            *slot = Some(channel);
+        }
+    }
+
+    /// Whether channel `number` is open (and not taken out).
+    pub(super) fn is_open(&self, number: u8) -> bool {
+        self.channels.get(usize::from(number)).is_some_and(Option::is_some)
+    }
+
+    /// Forgets everything that points into a profile that is not enabled any more: selections and PIN states.
+    /// Channels stay open, and those on the ISD-R stay there.
+    pub(crate) fn profile_gone(&mut self) {
+        self.verified = Verified::default();
+        for channel in self.channels.iter_mut().flatten() {
+            if channel.application != Application::IsdR {
+                *channel = Channel::new();
+            }
+        }
+    }
+}
+
+/// The application that is active on a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Application {
+    /// None: the file system of the MF.
+    None,
+    /// The one of this ADF.
+    Adf(FileIndex),
+    /// The ISD-R.
+    IsdR,
+}
+
+/// One logical channel: what is selected on it (TS 102 221 section 8.7).
+pub(super) struct Channel {
+    /// The active application.
+    pub(super) application: Application,
+    /// The current directory: MF, DF or ADF.
+    directory: FileIndex,
+    /// The current EF, a child of the current directory.
+    file: Option<FileIndex>,
+    /// The record pointer in the current EF: the number of the current record, from 1.
+    pub(super) record: Option<u8>,
+    /// Blocks of STORE DATA, while the ISD-R is selected.
+    pub(super) assembly: Assembly,
+}
+
+impl Channel {
+    /// A channel with the MF selected.
+    pub(super) fn new() -> Self {
+        Channel {
+            application: Application::None,
+            directory: FileIndex::MF,
+            file: None,
+            record: None,
+            assembly: Assembly::default(),
+        }
+    }
+
+    /// The current directory.
+    pub(super) fn directory(&self) -> FileIndex {
+        self.directory
+    }
+
+    /// The current EF.
+    pub(super) fn file(&self) -> Option<FileIndex> {
+        self.file
+    }
+
+    /// Makes `directory` current, without an EF. The ISD-R, if it was selected, is left.
+    pub(super) fn select_directory(&mut self, directory: FileIndex) {
+        self.leave_isd_r();
+        (self.directory, self.file, self.record) = (directory, None, None);
+    }
+
+    /// Makes the EF `file` current, and the `directory` that holds it. The ISD-R, if it was selected, is left.
+    pub(super) fn select_ef(&mut self, directory: FileIndex, file: FileIndex) {
+        self.leave_isd_r();
+        (self.directory, self.file, self.record) = (directory, Some(file), None);
+    }
+
+    /// Activates the application of an ADF, which becomes the current directory.
+    pub(super) fn select_application(&mut self, adf: FileIndex) {
+        self.select_directory(adf);
+        self.application = Application::Adf(adf);
+    }
+
+    /// Activates the ISD-R, which has no files.
+    pub(super) fn select_isd_r(&mut self) {
+        *self = Channel { application: Application::IsdR, ..Channel::new() };
+    }
+
+    fn leave_isd_r(&mut self) {
+        if self.application == Application::IsdR {
+            *self = Channel::new();
+        }
+    }
+}
+
+/// Which PINs of the enabled profile were presented, by their place in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Verified([u64; 4]);
+
+impl Verified {
+    /// Whether the PIN at `index` was presented.
+    pub(crate) fn contains(&self, index: usize) -> bool {
+        self.0.get(index / 64).is_some_and(|word| word & Self::bit(index) != 0)
+    }
+
+    /// Notes whether the PIN at `index` counts as presented. Places from 256 on never do.
+    pub(crate) fn set(&mut self, index: usize, presented: bool) {
+        if let Some(word) = self.0.get_mut(index / 64) {
+            *word = if presented { *word | Self::bit(index) } else { *word & !Self::bit(index) };
+        }
+    }
+
+    fn bit(index: usize) -> u64 {
+        1u64.rotate_left(u32::try_from(index % 64).unwrap_or(0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn verified_is_a_set() {
+        let mut verified = Verified::default();
+        for index in [0, 63, 64, 255] {
+            assert!(!verified.contains(index));
+            verified.set(index, true);
+            assert!(verified.contains(index));
+            verified.set(index, false);
+            assert_eq!(verified, Verified::default());
+        }
+        verified.set(256, true);
+        assert!(!verified.contains(256));
+    }
+}
