@@ -4,12 +4,15 @@
 //! | --- | --- |
 //! | [`link`] | [`CardLink`]: a card that can be reached; [`Wire`]: over anything that carries bytes |
 //! | [`slot`] | [`Slot`]: one thread owns the link; generations and events |
+//! | `software` | the software TEE: the card built in, for development (feature `software`) |
 //! | `replug` | when the modem is replugged after a profile switch |
 #![forbid(unsafe_code)]
 
 pub mod link;
 mod replug;
 pub mod slot;
+#[cfg(feature = "software")]
+pub mod software;
 
 pub use link::{CardLink, Exchange, LinkError, Wire};
 pub use replug::Patience;
