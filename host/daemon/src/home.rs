@@ -1,0 +1,54 @@
+//! Where things are kept on this machine.
+
+use std::path::PathBuf;
+
+/// The environment variable that names the folder of everything.
+pub const HOME_VARIABLE: &str = "TEUICC_HOME";
+
+/// The folder of everything: the test PKI, the SM-DP+'s database, the card.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Home {
+    /// The folder that holds the test PKI, the SM-DP+ and the card
+    /// [default: $XDG_DATA_HOME/teuicc, or ~/.local/share/teuicc]
+    #[arg(long = "home", value_name = "DIR", env = HOME_VARIABLE, global = true)]
+    pub folder: Option<PathBuf>,
+}
+
+impl Home {
+    /// The folder itself.
+    #[must_use]
+    pub fn folder(&self) -> PathBuf {
+        if let Some(folder) = &self.folder {
+            return folder.clone();
+        }
+        let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+        let data = data.unwrap_or_else(|| {
+            std::env::var_os("HOME").map_or_else(|| PathBuf::from("."), PathBuf::from).join(".local/share")
+        });
+        data.join("teuicc")
+    }
+
+    /// The test PKI.
+    #[must_use]
+    pub fn pki(&self) -> PathBuf {
+        self.folder().join("pki")
+    }
+
+    /// The SM-DP+'s database.
+    #[must_use]
+    pub fn smdp(&self) -> PathBuf {
+        self.folder().join("smdp")
+    }
+
+    /// The card's stored state (software TEE).
+    #[must_use]
+    pub fn card(&self) -> PathBuf {
+        self.folder().join("card")
+    }
+
+    /// The daemon's socket.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.folder().join("teuiccd.sock")
+    }
+}
