@@ -313,7 +313,8 @@ fn missing_service(kind: PeKind, services: &[u16]) -> Option<Missing> {
         PeKind::OptIsim | PeKind::Isim => (&[2, 4], &[]),
         _ => return None,
     };
-    let all = |unavailable: &[u16]| !services.is_empty() && services.iter().all(|service| unavailable.contains(service));
+    let all =
+        |unavailable: &[u16]| !services.is_empty() && services.iter().all(|service| unavailable.contains(service));
     if all(gba) {
         Some(Missing::Gba)
     } else if all(mbms) {

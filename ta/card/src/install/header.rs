@@ -34,7 +34,8 @@ impl Build {
     }
 
     fn check_services(&self, services: Services) -> Outcome {
-        let available = if self.test_algorithm_allowed { SERVICES } else { SERVICES & !Service::UsimTestAlgorithm.bit() };
+        let available =
+            if self.test_algorithm_allowed { SERVICES } else { SERVICES & !Service::UsimTestAlgorithm.bit() };
         let runtimes = Service::Javacard.bit() | Service::Multos.bit();
         match services.missing(available) {
             0 if services.unknown.is_none() => Ok(()),
@@ -46,6 +47,5 @@ impl Build {
 
 /// Whether a template is known and files can be made by it.
 fn is_supported(oid: Oid<'_>) -> bool {
-    template::lookup(oid)
-        .is_some_and(|template| !matches!(template.kind, PeKind::Eap | PeKind::Iot | PeKind::OptIot))
+    template::lookup(oid).is_some_and(|template| !matches!(template.kind, PeKind::Eap | PeKind::Iot | PeKind::OptIot))
 }

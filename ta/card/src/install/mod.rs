@@ -20,7 +20,7 @@ use crate::profile::{FileIndex, MAX_CONTENT, Profile, Unsaved};
 use alloc::vec::Vec;
 use teuicc_rsp::codes::ErrorReason;
 use teuicc_saip::order::OrderChecker;
-use teuicc_saip::pe::{PukConfiguration, ProfileElement};
+use teuicc_saip::pe::{ProfileElement, PukConfiguration};
 use teuicc_saip::{Element, EuiccResponse, PeKind, PeStatus, StatusCode, next_element};
 use teuicc_tlv::{OutOfMemory, TryBytes};
 use zeroize::{Zeroize, Zeroizing};
@@ -210,9 +210,12 @@ impl Installer {
             return Err(self.build.aborted(StatusCode::InvalidRequestFormat.into()));
         }
         let ok = PeStatus::new(StatusCode::Ok);
-        let response = self.build.response.push(ok).map_err(Failure::from).and_then(|()| {
-            self.build.response.encode().map_err(|error| PeStatus::from(error).into())
-        });
+        let response = self
+            .build
+            .response
+            .push(ok)
+            .map_err(Failure::from)
+            .and_then(|()| self.build.response.encode().map_err(|error| PeStatus::from(error).into()));
         match response {
             Ok(response) => Ok(Installed { profile: self.build.profile, response }),
             Err(failure) => Err(self.build.aborted(failure)),

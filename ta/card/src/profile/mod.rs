@@ -11,6 +11,8 @@ use zeroize::Zeroize;
 mod codec;
 mod files;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use store::{MAX_CONTENT, MAX_FILES, MAX_KEPT, MAX_METADATA, MAX_NAAS, MAX_PINS};
 

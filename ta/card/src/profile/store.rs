@@ -208,7 +208,9 @@ impl Profile {
             let corrupt = from.corrupt();
             let file = self.files.get_mut(index).filter(|file| file.high_update() == high_update).ok_or(corrupt)?;
             let fits = match file.kind {
-                FileKind::BerTlv(max) => file.link.is_none() && u32::try_from(content.len()).is_ok_and(|len| len <= max),
+                FileKind::BerTlv(max) => {
+                    file.link.is_none() && u32::try_from(content.len()).is_ok_and(|len| len <= max)
+                }
                 _ => content.len() == file.content.len(),
             };
             from.check((), |()| fits && !file.changed)?;
@@ -326,7 +328,9 @@ fn decode_file(from: &mut Decoder<'_>, before: &[File], room: usize) -> Read<Fil
     let pin_status = if has(flag::PIN_STATUS) { from.bytes(MAX_ATTRIBUTE)? } else { Vec::new() };
     let link = if has(flag::LINK) { Some(index(from)?) } else { None };
     let target = link.map(|link| before.get(usize::from(link.0)));
-    from.check((), |()| target.is_none_or(|file| file.is_some_and(|file| !file.is_directory() && file.link.is_none())))?;
+    from.check((), |()| {
+        target.is_none_or(|file| file.is_some_and(|file| !file.is_directory() && file.link.is_none()))
+    })?;
     let security = if has(flag::NEVER) {
         Security::Never
     } else {
@@ -413,11 +417,8 @@ fn decode_pin(from: &mut Decoder<'_>, files: &[File]) -> Read<Pin> {
     let context = directory(from, files)?;
     let attributes = from.byte()?;
     let max_tries = tries(from)?;
-    let puk = if boolean(from)? {
-        Some(Puk { max_tries: tries(from)?, value: from.array()?, tries_left: 0 })
-    } else {
-        None
-    };
+    let puk =
+        if boolean(from)? { Some(Puk { max_tries: tries(from)?, value: from.array()?, tries_left: 0 }) } else { None };
     Ok(Pin { reference, context, value: [0xFF; 8], enabled: true, attributes, max_tries, tries_left: 0, puk })
 }
 

@@ -1,0 +1,279 @@
+//! The stored forms: golden bytes, and what is refused.
+
+extern crate std;
+
+use super::*;
+use crate::platform::{ObjectId, Store, StoreError};
+use crate::testing::MemoryStore;
+use hex_literal::hex;
+use proptest::prelude::*;
+use std::vec;
+
+const SLOT: ProfileSlot = ProfileSlot::new(5).unwrap();
+const LOCI: FileIndex = FileIndex(4);
+const IMSI: FileIndex = FileIndex(3);
+
+fn file(parent: u16, fid: u16, kind: FileKind, content: &[u8]) -> File {
+    File {
+        parent: FileIndex(parent),
+        fid,
+        kind,
+        sfi: None,
+        security: Security::Arr { file: 0x2F06, record: 3 },
+        life_cycle: 5,
+        special: 0,
+        aid: Vec::new(),
+        pin_status: Vec::new(),
+        link: None,
+        visible: true,
+        content: content.to_vec(),
+        changed: false,
+    }
+}
+
+fn pin(reference: u8, context: u16) -> Pin {
+    Pin {
+        reference,
+        context: FileIndex(context),
+        value: *b"1234\xFF\xFF\xFF\xFF",
+        enabled: true,
+        attributes: 7,
+        max_tries: 3,
+        tries_left: 3,
+        puk: Some(Puk { value: *b"12345678", max_tries: 10, tries_left: 9 }),
+    }
+}
+
+fn naa(algorithm: Algorithm) -> Naa {
+    let mut seq = [0; 32];
+    seq[1] = 0x7FF_FFFF_FFFF;
+    Naa { adf: FileIndex(2), algorithm, sqn_options: 2, sqn_delta: 0x1000_0000, sqn_age_limit: 0, seq }
+}
+
+/// One of everything that can be stored.
+fn sample() -> Profile {
+    let mut adf = file(0, 0x7FD0, FileKind::Adf, &[]);
+    adf.aid = hex!("A0000000871002").to_vec();
+    adf.pin_status = vec![0x01, 0x81];
+    let mut loci = file(2, 0x6F7E, FileKind::Transparent, &[0xFF; 11]);
+    loci.special = 0x80;
+    loci.sfi = Some(0x0B);
+    let mut link = file(0, 0x6F3C, FileKind::LinearFixed(4), &[]);
+    link.link = Some(FileIndex(5));
+    link.life_cycle = 4;
+    let mut hidden = file(2, 0x4F01, FileKind::BerTlv(500), &hex!("810102"));
+    hidden.visible = false;
+    hidden.security = Security::Never;
+    let mut second = pin(0x81, 2);
+    second.puk = None;
+    second.enabled = false;
+    let mut constants = [[0; 16]; 5];
+    constants[1][15] = 1;
+    Profile {
+        slot: SLOT,
+        metadata: hex!("BF2503800100").to_vec(),
+        files: vec![
+            file(0, 0x3F00, FileKind::Mf, &[]),
+            file(0, 0x7F10, FileKind::Df, &[]),
+            adf,
+            file(2, 0x6F07, FileKind::Transparent, &hex!("080910101032540636")),
+            loci,
+            file(1, 0x6F3C, FileKind::LinearFixed(4), &hex!("00FFFFFF 00FFFFFF")),
+            file(1, 0x6F44, FileKind::Cyclic(2), &hex!("0102 FFFF")),
+            link,
+            hidden,
+        ],
+        pins: vec![pin(0x01, 0), second],
+        shared_pins: vec![SharedPins { context: FileIndex(1), source: FileIndex(2) }],
+        naas: vec![
+            naa(Algorithm::Milenage { k: [0x11; 16], opc: [0x22; 16], rotations: [64, 0, 32, 64, 96], constants }),
+            naa(Algorithm::XorTest { k: [0x33; 16], res_len: 16 }),
+            naa(Algorithm::Tuak { k: vec![0x44; 32], topc: [0x55; 32], options: 2, keccak_iterations: 1 }),
+        ],
+        kept: hex!("A603800100").to_vec(),
+        unsaved: Unsaved::default(),
+    }
+}
+
+fn sample_stored() -> (Profile, MemoryStore) {
+    let (mut profile, mut store) = (sample(), MemoryStore::new());
+    profile.store_new(&mut store).unwrap();
+    (profile, store)
+}
+
+fn object(store: &MemoryStore, id: ObjectId) -> Vec<u8> {
+    store.load(id).unwrap().unwrap()
+}
+
+/// Version 1 of the stored forms. Do not change this test: cards in the field hold these bytes.
+#[test]
+fn golden_version_1() {
+    let (mut profile, mut store) = sample_stored();
+    assert_eq!(
+        object(&store, ObjectId::Base(SLOT)),
+        hex!(
+            "0106BF250380010005A60380010009003F0000002F0603007F1001002F0603007FD0021807A00000008710020201812F
+             0603026F0703002F06030912080910101032540636026F7E03050B802F06030B17FF016F3C0404002F0603081000FFFF
+             FF00FFFFFF016F440502002F060304080102FFFF006F3C04042204052F0603024F0106F403C003068101020201000703
+             010A31323334353637388102070300010102030202808080800100011111111111111111111111111111111122222222
+             2222222222222222222222224000204060503F0002016100020280808080010003333333333333333333333333333333
+             331002028080808001000220444444444444444444444444444444444444444444444444444444444444444455555555
+             555555555555555555555555555555555555555555555555555555550201"
+        )
+    );
+    profile.content_mut(LOCI).unwrap()[0] = 0x21;
+    profile.content_mut(IMSI).unwrap()[8] = 0x37;
+    profile.pins[0].tries_left = 2;
+    profile.store_hot(&mut store).unwrap();
+    profile.store_changes(&mut store).unwrap();
+    assert_eq!(
+        object(&store, ObjectId::Hot(SLOT)),
+        hex!(
+            "01020131323334FFFFFFFF02090031323334FFFFFFFF03000300000000000007FFFFFFFFFF0000000000000000000000
+             000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000
+             000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000
+             000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000
+             0000000000000000000000000000000000000000000000000000000000000007FFFFFFFFFF0000000000000000000000
+             000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000
+             000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000
+             000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000
+             0000000000000000000000000000000000000000000000000000000000000007FFFFFFFFFF0000000000000000000000
+             000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000
+             000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000
+             000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000
+             000000000000000000000000000000000000000000000000000104050B022115FF"
+        )
+    );
+    assert_eq!(object(&store, ObjectId::Changes(SLOT)), hex!("01 01 03 05 09 12 080910101032540637"));
+}
+
+#[test]
+fn what_is_stored_comes_back() {
+    let (_, store) = sample_stored();
+    assert_eq!(store.take_replaces(), 2);
+    let mut loaded = Profile::load(&store, SLOT).unwrap();
+    assert_eq!(loaded.unsaved, Unsaved::default());
+    assert_eq!(loaded.metadata, sample().metadata);
+    assert_eq!(Profile::load_metadata(&store, SLOT).unwrap(), sample().metadata);
+    assert_eq!(loaded.naas[2].seq, sample().naas[2].seq);
+    assert_eq!(loaded.pins[0].puk.as_ref().unwrap().tries_left, 9);
+    let mut again = MemoryStore::new();
+    loaded.store_new(&mut again).unwrap();
+    assert_eq!(again.snapshot(), store.snapshot());
+}
+
+#[test]
+fn changes_go_where_they_belong() {
+    let (mut profile, mut store) = sample_stored();
+    profile.content_mut(LOCI).unwrap()[0] = 0x42;
+    assert_eq!(profile.unsaved, Unsaved { hot: true, changes: false });
+    // Through the link at 7 to the file at 5.
+    profile.content_mut(FileIndex(7)).unwrap()[0] = 0x01;
+    assert!(profile.set_life_cycle(FileIndex(7), 5));
+    assert_eq!(profile.unsaved, Unsaved { hot: true, changes: true });
+    store.take_replaces();
+    profile.store_unsaved(&mut store).unwrap();
+    assert_eq!((store.take_replaces(), profile.unsaved), (2, Unsaved::default()));
+
+    let mut loaded = Profile::load(&store, SLOT).unwrap();
+    assert_eq!(loaded.content(LOCI)[0], 0x42);
+    assert_eq!(loaded.content(FileIndex(5))[0], 0x01);
+    assert_eq!(loaded.content(FileIndex(7)), loaded.content(FileIndex(5)));
+    assert_eq!(loaded.files[7].life_cycle, 5);
+    // A second write keeps what the first one changed.
+    loaded.content_mut(IMSI).unwrap()[8] = 0x37;
+    loaded.store_unsaved(&mut store).unwrap();
+    let loaded = Profile::load(&store, SLOT).unwrap();
+    assert_eq!((loaded.content(IMSI)[8], loaded.content(FileIndex(5))[0]), (0x37, 0x01));
+}
+
+#[test]
+fn a_ber_tlv_file_may_grow_within_its_limit() {
+    let (mut profile, mut store) = sample_stored();
+    profile.content_mut(FileIndex(8)).unwrap().resize(500, 0);
+    profile.store_changes(&mut store).unwrap();
+    assert_eq!(Profile::load(&store, SLOT).unwrap().content(FileIndex(8)).len(), 500);
+    profile.content_mut(FileIndex(8)).unwrap().resize(501, 0);
+    profile.store_changes(&mut store).unwrap();
+    assert_eq!(Profile::load(&store, SLOT).err(), Some(StoreError::Corrupt(ObjectId::Changes(SLOT))));
+}
+
+#[test]
+fn changes_of_a_deleted_profile_are_not_taken_over() {
+    let (mut profile, mut store) = sample_stored();
+    profile.content_mut(IMSI).unwrap()[8] = 0x37;
+    profile.store_changes(&mut store).unwrap();
+    sample().store_new(&mut store).unwrap();
+    assert_eq!(Profile::load(&store, SLOT).unwrap().content(IMSI)[8], 0x36);
+}
+
+#[test]
+fn missing_base_or_hot_is_corruption() {
+    for id in [ObjectId::Base(SLOT), ObjectId::Hot(SLOT)] {
+        let (_, mut store) = sample_stored();
+        store.remove(id).unwrap();
+        assert_eq!(Profile::load(&store, SLOT).err(), Some(StoreError::Corrupt(id)));
+    }
+    let store = MemoryStore::new();
+    assert_eq!(Profile::load_metadata(&store, SLOT).err(), Some(StoreError::Corrupt(ObjectId::Base(SLOT))));
+}
+
+#[test]
+fn cut_off_and_lengthened_objects_are_corruption() {
+    let (mut profile, mut store) = sample_stored();
+    profile.content_mut(IMSI).unwrap()[8] = 0x37;
+    profile.store_unsaved(&mut store).unwrap();
+    for id in [ObjectId::Base(SLOT), ObjectId::Hot(SLOT), ObjectId::Changes(SLOT)] {
+        let whole = object(&store, id);
+        let cuts = (0..whole.len()).map(|length| whole[..length].to_vec());
+        for damaged in cuts.chain([[&whole[..], &[0]].concat(), [&[2], &whole[1..]].concat()]) {
+            store.replace(id, &damaged).unwrap();
+            assert_eq!(Profile::load(&store, SLOT).err(), Some(StoreError::Corrupt(id)));
+        }
+        store.replace(id, &whole).unwrap();
+    }
+}
+
+#[test]
+fn files_are_found() {
+    let profile = sample();
+    assert_eq!(profile.child(FileIndex(2), 0x6F07), Some(IMSI));
+    assert_eq!(profile.child_by_sfi(FileIndex(2), 0x0B), Some(LOCI));
+    assert_eq!(profile.child(FileIndex::MF, 0x7FD0), None, "an ADF is not selected by its temporary identifier");
+    assert_eq!(profile.child(FileIndex::MF, 0x3F00), None);
+    assert_eq!(profile.adfs().map(|(index, _)| index).collect::<Vec<_>>(), [FileIndex(2)]);
+    assert_eq!(profile.directory_of(LOCI), FileIndex(2));
+}
+
+#[test]
+fn pins_are_found_by_context() {
+    let profile = sample();
+    assert_eq!(profile.pin_index(0x01, FileIndex(2)), Some(0));
+    assert_eq!(profile.pin_index(0x81, FileIndex(2)), Some(1));
+    assert_eq!(profile.pin_index(0x81, LOCI), Some(1));
+    assert_eq!(profile.pin_index(0x81, FileIndex(1)), Some(1), "shared");
+    assert_eq!(profile.pin_index(0x81, FileIndex::MF), None);
+    assert_eq!(profile.pin_index(0x02, FileIndex(2)), None);
+    assert_eq!(profile.pin_index(0x81, FileIndex(900)), None);
+}
+
+proptest! {
+    #[test]
+    fn damaged_objects_never_panic(at in 0usize..600, byte in any::<u8>(), which in 0usize..3) {
+        let (mut profile, mut store) = sample_stored();
+        profile.content_mut(IMSI).unwrap()[8] = 0x37;
+        profile.store_unsaved(&mut store).unwrap();
+        let id = [ObjectId::Base(SLOT), ObjectId::Hot(SLOT), ObjectId::Changes(SLOT)][which];
+        let mut damaged = object(&store, id);
+        let at = at % damaged.len();
+        damaged[at] = byte;
+        store.replace(id, &damaged).unwrap();
+        if let Ok(mut profile) = Profile::load(&store, SLOT) {
+            // What is accepted can be stored and read again.
+            let mut again = MemoryStore::new();
+            profile.store_new(&mut again).unwrap();
+            profile.store_changes(&mut again).unwrap();
+            prop_assert!(Profile::load(&again, SLOT).is_ok());
+        }
+    }
+}
