@@ -1,6 +1,7 @@
 //! The pieces of X.509 that certificates and certificate requests share, read and written: names, public keys,
 //! signatures. DER as in RFC 5280 and RFC 5480.
 
+use crate::certificate::CertificateError;
 use crate::crypto::{Curve, PublicKey, SIGNATURE};
 use crate::oid;
 use teuicc_tlv::{Error, ErrorKind, Reader, Tag, Tlv, Writer};
@@ -75,6 +76,12 @@ impl From<Error> for KeyError {
     }
 }
 
+/// Reads exactly one SubjectPublicKeyInfo, whole. Errors: it is badly encoded, not on its curve, or on a curve that is
+/// not supported.
+pub fn parse_public_key(der: &[u8]) -> Result<PublicKey, CertificateError> {
+    Ok(read_public_key(&Tlv::parse(der, Tag::SEQUENCE)?)?)
+}
+
 /// Reads SubjectPublicKeyInfo.
 pub(crate) fn read_public_key(info: &Tlv<'_>) -> Result<PublicKey, KeyError> {
     let mut members = info.members();
@@ -114,14 +121,14 @@ pub(crate) fn write_public_key(writer: &mut Writer, key: &PublicKey) -> Result<(
 }
 
 /// Reads AlgorithmIdentifier, which must be ecdsa-with-SHA256, the only algorithm of SGP.22.
-pub(crate) fn expect_ecdsa_with_sha256(reader: &mut Reader<'_>) -> Result<(), Error> {
+pub fn expect_ecdsa_with_sha256(reader: &mut Reader<'_>) -> Result<(), Error> {
     let algorithm = reader.expect(Tag::SEQUENCE)?;
     let identifier = algorithm.members().expect(Tag::OID)?;
     if identifier.value == oid::ECDSA_WITH_SHA256 { Ok(()) } else { Err(identifier.bad_value()) }
 }
 
 /// Reads a BIT STRING that holds ECDSA-Sig-Value, and gives r then s.
-pub(crate) fn read_signature(bits: &Tlv<'_>) -> Result<[u8; SIGNATURE], Error> {
+pub fn read_signature(bits: &Tlv<'_>) -> Result<[u8; SIGNATURE], Error> {
     let [0, encoded @ ..] = bits.value else {
         return Err(bits.bad_value());
     };
@@ -177,6 +184,6 @@ pub(crate) fn write_integer(writer: &mut Writer, bytes: &[u8]) -> Result<(), Err
 }
 
 /// The text of a value that must be UTF-8 or ASCII. Errors: it is not.
-pub(crate) fn text<'a>(value: &'a [u8], tag: Tag) -> Result<&'a str, Error> {
+pub(crate) fn text(value: &[u8], tag: Tag) -> Result<&str, Error> {
     core::str::from_utf8(value).map_err(|_| Error { kind: ErrorKind::Value { tag }, offset: 0 })
 }
