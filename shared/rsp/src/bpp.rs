@@ -351,8 +351,10 @@ impl BppStream {
     /// Errors: the package is not built as it must be, or an object is longer than [`MAX_OBJECT`]. The stream is of no
     /// use then.
     pub fn next<'a>(&mut self, segment: &mut &'a [u8]) -> Result<Option<BppItem<'a>>, BppError> {
-        let command_id = self.command_id();
-        self.read(segment).map_err(|error| BppError { command_id, error })
+        match self.read(segment) {
+            Ok(item) => Ok(item),
+            Err(error) => Err(BppError { command_id: self.command_id(), error }),
+        }
     }
 
     fn read<'a>(&mut self, segment: &mut &'a [u8]) -> Result<Option<BppItem<'a>>, Error> {

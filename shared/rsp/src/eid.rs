@@ -80,7 +80,7 @@ fn number(bytes: &[u8; 16]) -> u128 {
 
 /// The value of an ASCII digit.
 fn digit(byte: u8) -> Option<u8> {
-    byte.is_ascii_digit().then(|| byte & 0x0F)
+    byte.is_ascii_digit().then_some(byte & 0x0F)
 }
 
 impl fmt::Display for Eid {
