@@ -67,6 +67,10 @@ fn profile_lists() {
     let profile = list.iter().next().unwrap();
     assert_eq!((list.len(), profile.iccid, profile.profile_state), (1, Some(iccid()), Some(ProfileState::Enabled)));
     assert_eq!(profile.profile_name.unwrap().as_str(), "A");
+    assert_eq!(profile.restricted_to(DEFAULT_TAG_LIST).unwrap(), profile);
+    let restricted = profile.restricted_to(&hex!("9F70BF76")).unwrap();
+    assert_eq!(restricted.encode().unwrap(), hex!("E3049F700101"));
+    assert!(profile.restricted_to(&hex!("9F70BF")).is_err());
     let encoded = concatenated([profile]).unwrap();
     let again = ProfileInfoListResponse::List(List::new(&encoded).unwrap());
     assert_eq!(again.encode().unwrap(), bytes);

@@ -1,4 +1,4 @@
-//! ES10a: addresses. ES10c: EID, nickname's neighbours. Plain settings of the eUICC.
+//! ES10a, and the functions of ES10b and ES10c that are about the eUICC as a whole: addresses, EID, reset, RAT.
 
 use crate::codes::{EuiccMemoryResetResult, SetDefaultDpAddressResult};
 use crate::eid::Eid;

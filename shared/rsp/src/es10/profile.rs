@@ -10,7 +10,7 @@ use crate::metadata::{
 };
 use crate::object::{Aid, List, Object, Raw, Value, choice, object};
 use crate::tags;
-use teuicc_tlv::{Error, Tag, Tlv, Writer};
+use teuicc_tlv::{Error, ErrorKind, Reader, Tag, Tlv, Writer};
 
 choice! {
     /// Which profiles ES10c.GetProfilesInfo shall list.
@@ -81,6 +81,53 @@ object! {
         /// serviceSpecificDataStoredInEuicc.
         service_specific_data: optional Raw<'a> = 0xBF22,
     }
+}
+
+impl ProfileInfo<'_> {
+    /// What is left of it when only the members in `tag_list` (their tags, concatenated) are asked for. Errors: it is
+    /// no list of tags.
+    pub fn restricted_to(mut self, tag_list: &[u8]) -> Result<Self, Error> {
+        let keep = |tag: u32| tags_in(tag_list).any(|listed| listed == Some(Tag(tag)));
+        if tags_in(tag_list).any(|listed| listed.is_none()) {
+            return Err(Error { kind: ErrorKind::Value { tag: tags::TAG_LIST }, offset: 0 });
+        }
+        restrict(&mut self.iccid, keep(0x5A));
+        restrict(&mut self.isdp_aid, keep(0x4F));
+        restrict(&mut self.profile_state, keep(0x9F70));
+        restrict(&mut self.profile_nickname, keep(0x90));
+        restrict(&mut self.service_provider_name, keep(0x91));
+        restrict(&mut self.profile_name, keep(0x92));
+        restrict(&mut self.icon_type, keep(0x93));
+        restrict(&mut self.icon, keep(0x94));
+        restrict(&mut self.profile_class, keep(0x95));
+        restrict(&mut self.notification_configuration, keep(0xB6));
+        restrict(&mut self.profile_owner, keep(0xB7));
+        restrict(&mut self.dp_proprietary_data, keep(0xB8));
+        restrict(&mut self.profile_policy_rules, keep(0x99));
+        restrict(&mut self.ref_ar_do, keep(0xBF76));
+        restrict(&mut self.service_specific_data, keep(0xBF22));
+        Ok(self)
+    }
+}
+
+/// Removes a member that is not to be kept.
+fn restrict<T>(member: &mut Option<T>, keep: bool) {
+    if !keep {
+        *member = None;
+    }
+}
+
+/// The tags in a list of tags; `None` once, at the end, where a tag is not encoded as one.
+fn tags_in(list: &[u8]) -> impl Iterator<Item = Option<Tag>> {
+    let mut rest = list;
+    core::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let tag = Reader::new(rest).peek();
+        rest = tag.and_then(|tag| rest.get(tag.encoded_len()..)).unwrap_or_default();
+        Some(tag)
+    })
 }
 
 choice! {
