@@ -161,6 +161,11 @@ impl<'a, T: Item<'a>> List<'a, T> {
         Ok(List { bytes, item: PhantomData })
     }
 
+    /// A list whose bytes were checked before.
+    pub(crate) fn checked(bytes: &'a [u8]) -> Self {
+        List { bytes, item: PhantomData }
+    }
+
     /// The items in order. Those with an unknown tag are left out.
     pub fn iter(&self) -> impl Iterator<Item = T> + use<'a, T> {
         Reader::new(self.bytes).filter_map(|tlv| {

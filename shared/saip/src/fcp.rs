@@ -2,6 +2,7 @@
 
 use crate::decode::{Item, List, Result, Scan, Scanner};
 use crate::status::{PeStatus, StatusCode};
+use core::fmt;
 use teuicc_tlv::{Reader, Tag, Tlv};
 
 /// Longest fillPattern and repeatPattern, in bytes.
@@ -9,6 +10,9 @@ const MAX_PATTERN: usize = 200;
 
 /// Longest pinStatusTemplateDO that is accepted, in bytes (26 references with their usage qualifiers fit).
 const MAX_PIN_STATUS: usize = 128;
+
+/// Most files that one field of a template element may describe.
+pub const MAX_INSTANCES: usize = 64;
 
 /// Fcp: what a package says of one file. A member that is `None` was not given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -134,7 +138,7 @@ pub(crate) fn path<'a>(tlv: &Tlv<'a>, scan: &Scan<'a>) -> Result<&'a [u8]> {
 }
 
 /// One step of a [`File`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum FileElement<'a> {
     /// doNotCreate.
     DoNotCreate,
@@ -144,6 +148,18 @@ pub enum FileElement<'a> {
     FillOffset(usize),
     /// fillFileContent.
     FillContent(&'a [u8]),
+}
+
+impl fmt::Debug for FileElement<'_> {
+    /// Without the content, which may be a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FileElement::DoNotCreate => f.write_str("DoNotCreate"),
+            FileElement::Descriptor(fcp) => f.debug_tuple("Descriptor").field(fcp).finish(),
+            FileElement::FillOffset(bytes) => write!(f, "FillOffset({bytes})"),
+            FileElement::FillContent(content) => write!(f, "FillContent({} bytes)", content.len()),
+        }
+    }
 }
 
 impl<'a> Item<'a> for FileElement<'a> {
@@ -167,7 +183,17 @@ pub struct File<'a> {
 
 impl<'a> File<'a> {
     pub(crate) fn check(value: &'a [u8], scan: &mut Scan<'a>) -> Result<Self> {
-        Ok(File { elements: List::check(value, scan)? })
+        let elements = List::check(value, scan)?;
+        let descriptors = elements.iter().filter(|element| matches!(element, FileElement::Descriptor(_))).count();
+        if descriptors > MAX_INSTANCES {
+            return Err(scan.fail(StatusCode::NotEnoughMemory, value));
+        }
+        Ok(File { elements })
+    }
+
+    /// A file whose steps were checked before.
+    pub(crate) fn checked(value: &'a [u8]) -> Self {
+        File { elements: List::checked(value) }
     }
 
     /// Whether doNotCreate is among the steps.
@@ -218,7 +244,7 @@ impl<'a> FileInstance<'a> {
 }
 
 /// One command of generic file management.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum GfmCommand<'a> {
     /// filePath: selects a DF or ADF by up to four file identifiers (of an ADF the temporary one); empty is the MF.
     FilePath(&'a [u8]),
@@ -228,6 +254,18 @@ pub enum GfmCommand<'a> {
     FillOffset(usize),
     /// fillFileContent.
     FillContent(&'a [u8]),
+}
+
+impl fmt::Debug for GfmCommand<'_> {
+    /// Without the content, which may be a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            GfmCommand::FilePath(path) => write!(f, "FilePath({path:02X?})"),
+            GfmCommand::CreateFcp(fcp) => f.debug_tuple("CreateFcp").field(fcp).finish(),
+            GfmCommand::FillOffset(bytes) => write!(f, "FillOffset({bytes})"),
+            GfmCommand::FillContent(content) => write!(f, "FillContent({} bytes)", content.len()),
+        }
+    }
 }
 
 impl<'a> Item<'a> for GfmCommand<'a> {

@@ -23,6 +23,8 @@
 
 extern crate alloc;
 
+#[cfg(feature = "build")]
+pub mod build;
 mod decode;
 mod fcp;
 pub mod layout;
@@ -31,6 +33,6 @@ pub mod pe;
 pub mod status;
 pub mod template;
 
-pub use fcp::{Fcp, File, FileElement, FileInstance, FileManagement, GfmCommand, ProprietaryEfInfo};
+pub use fcp::{Fcp, File, FileElement, FileInstance, FileManagement, GfmCommand, MAX_INSTANCES, ProprietaryEfInfo};
 pub use pe::{Element, MAX_ELEMENT, PeHeader, PeKind, ProfileElement, next_element};
 pub use status::{EuiccResponse, PeStatus, StatusCode};

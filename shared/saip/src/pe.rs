@@ -172,7 +172,6 @@ impl PeHeader {
 }
 
 /// One profile element, checked to its end; it borrows from the received bytes.
-#[derive(Debug)]
 pub struct Element<'a> {
     /// Which alternative.
     pub kind: PeKind,
@@ -184,6 +183,18 @@ pub struct Element<'a> {
     pub unknown: Option<UnknownMember>,
     /// The element as received, tag and length included; its length is what was consumed.
     pub raw: &'a [u8],
+}
+
+impl fmt::Debug for Element<'_> {
+    /// Without the received bytes, which may hold keys.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Element")
+            .field("kind", &self.kind)
+            .field("header", &self.header)
+            .field("content", &self.content)
+            .field("unknown", &self.unknown)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The typed members of a profile element.
@@ -497,7 +508,8 @@ pub struct TemplateElement<'a> {
     pub oid: Oid<'a>,
     /// The template, if it is known and one of this element's: if not, the status is template-not-supported.
     pub template: Option<&'static Template>,
-    fields: List<'a, Field<'a>>,
+    /// The fields, encoded; checked.
+    fields: &'a [u8],
 }
 
 /// What an element says of one of its files.
@@ -509,17 +521,14 @@ pub struct Field<'a> {
     pub file: File<'a>,
 }
 
-impl<'a> Item<'a> for Field<'a> {
-    fn read(tlv: &Tlv<'a>, Scanner(scan): &mut Scanner<'_, 'a>) -> Result<Option<Self>> {
-        let number = match tlv.tag.0 {
-            tag @ 0xA0..=0xBE => tag.wrapping_sub(0xA0),
-            tag @ 0xBF1F..=0xBF7F => tag.wrapping_sub(0xBF00),
-            _ => return Ok(None),
-        };
-        let Some(index) = number.checked_sub(u32::from(FIRST_FILE_TAG)) else { return Ok(None) };
-        let index = usize::try_from(index).unwrap_or(usize::MAX);
-        Ok(Some(Field { index, file: File::check(tlv.value, scan)? }))
-    }
+/// The index of the file in a template element that has this tag.
+fn field_index(tag: Tag) -> Option<usize> {
+    let number = match tag.0 {
+        tag @ 0xA0..=0xBE => tag.wrapping_sub(0xA0),
+        tag @ 0xBF1F..=0xBF7F => tag.wrapping_sub(0xBF00),
+        _ => return None,
+    };
+    usize::try_from(number.checked_sub(u32::from(FIRST_FILE_TAG))?).ok()
 }
 
 /// One file that the installer has to make: what the template and what the package says of it.
@@ -538,14 +547,17 @@ impl<'a> TemplateElement<'a> {
         let oid = scan.expect(&mut members, 0x81)?;
         let oid = Oid::check(&oid, scan)?;
         let template = template::lookup(oid).filter(|template| template.kind == kind);
-        let fields = List::<Field<'a>>::check(members.rest(), scan)?;
+        let fields = members.rest();
         let known = template.map_or(usize::MAX, |template| template.files.len());
         let mut next = 0usize;
-        for tlv in members {
-            let tlv = scan.place(fields.as_bytes(), tlv)?;
-            match Field::read(&tlv, &mut Scanner(scan))? {
-                Some(field) if field.index < next => return Err(scan.fail(StatusCode::InvalidRequestFormat, tlv.raw)),
-                Some(field) if field.index < known => next = field.index.saturating_add(1),
+        while !members.is_empty() {
+            let tlv = scan.read(&mut members)?;
+            match field_index(tlv.tag) {
+                Some(index) if index < next => return Err(scan.fail(StatusCode::InvalidRequestFormat, tlv.raw)),
+                Some(index) if index < known => {
+                    next = index.saturating_add(1);
+                    File::check(tlv.value, scan)?;
+                }
                 _ => scan.note_unknown(&tlv),
             }
         }
@@ -554,7 +566,12 @@ impl<'a> TemplateElement<'a> {
 
     /// What the package says, field after field in ASN.1 order, also if the template is not known.
     pub fn fields(&self) -> impl Iterator<Item = Field<'a>> + use<'a> {
-        self.fields.iter()
+        let known = self.template.map_or(usize::MAX, |template| template.files.len());
+        Reader::new(self.fields).filter_map(move |tlv| {
+            let tlv = tlv.ok()?;
+            let index = field_index(tlv.tag).filter(|index| *index < known)?;
+            Some(Field { index, file: File::checked(tlv.value) })
+        })
     }
 
     /// What the package says of the file with this index.
@@ -655,7 +672,7 @@ impl fmt::Debug for PinConfiguration {
 }
 
 /// DEFAULT of pinAttributes.
-const DEFAULT_PIN_ATTRIBUTES: u8 = 7;
+pub(crate) const DEFAULT_PIN_ATTRIBUTES: u8 = 7;
 /// DEFAULT of a PIN's maxNumOfAttemps-retryNumLeft: 3 of 3.
 const DEFAULT_PIN_ATTEMPTS: u8 = 0x33;
 /// DEFAULT of a PUK's maxNumOfAttemps-retryNumLeft: 10 of 10.

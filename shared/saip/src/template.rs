@@ -4,9 +4,9 @@ mod tables;
 
 use crate::decode::Oid;
 use crate::pe::PeKind;
+use core::fmt;
 
 /// A template: the files of one kind of profile element, in the order of its ASN.1.
-#[derive(Debug)]
 pub struct Template {
     /// templateID, the content octets of its OBJECT IDENTIFIER.
     pub oid: Oid<'static>,
@@ -122,6 +122,12 @@ impl TemplateFile {
     }
 }
 
+impl fmt::Debug for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Template({})", self.name)
+    }
+}
+
 impl Template {
     /// The index of the directory that file `index` is in; `None` if that is the template's [`Base`].
     ///
@@ -133,6 +139,16 @@ impl Template {
             return (index > 0 && is_directory(0)).then_some(0);
         }
         (0..index).rev().find(|at| is_directory(*at))
+    }
+
+    /// Whether file `index` is directly in the MF, which decides the EF ARR that applies to it. (With
+    /// [`Base::Current`] that depends on the package; here it is taken for no.)
+    #[must_use]
+    pub fn in_mf(&self, index: usize) -> bool {
+        match self.parent(index) {
+            Some(parent) => self.files.get(parent).is_some_and(|file| file.kind == FileKind::Mf),
+            None => self.base == Base::Mf,
+        }
     }
 }
 

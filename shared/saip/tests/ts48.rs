@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use teuicc_saip::layout::{self, EffectiveFile};
 use teuicc_saip::order::OrderChecker;
 use teuicc_saip::pe::{AlgoConfiguration, AlgorithmId, PinCodes};
-use teuicc_saip::template::{Base, FileKind};
+use teuicc_saip::template::FileKind;
 use teuicc_saip::{Element, GfmCommand, PeKind, ProfileElement, next_element};
 
 /// The packages, with their names.
@@ -85,10 +85,7 @@ fn lay_out(element: &Element<'_>, mut each: impl FnMut(&str, EffectiveFile<'_>, 
     if let ProfileElement::Template(content) = &element.content {
         let template = content.template.unwrap();
         for entry in content.creations() {
-            let in_mf = match template.parent(entry.index) {
-                Some(parent) => template.files[parent].kind == FileKind::Mf,
-                None => template.base == Base::Mf,
-            };
+            let in_mf = template.in_mf(entry.index);
             for instance in entry.file.instances() {
                 let place = format!("{} {} {instance:?}", template.name, entry.definition.name);
                 let file = layout::template_file(entry.definition, &instance, in_mf)
