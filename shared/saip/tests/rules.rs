@@ -80,7 +80,7 @@ mod elements {
         }
         assert_eq!(next_element(&end).unwrap().unwrap().raw.len(), end.len());
         let large = hex!("B3 82 8000");
-        assert!(MAX_ELEMENT == 0x8000);
+        assert_eq!(MAX_ELEMENT, 0x8000);
         assert_eq!(next_element(&large).unwrap_err().status, StatusCode::NotEnoughMemory);
     }
 
