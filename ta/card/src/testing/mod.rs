@@ -3,6 +3,8 @@
 
 extern crate std;
 
+pub mod profile;
+
 use crate::platform::{ObjectId, Platform, Rng, Store, StoreError};
 use alloc::sync::Arc;
 use alloc::vec::Vec;

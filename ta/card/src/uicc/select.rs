@@ -270,6 +270,16 @@ fn find_application(
         Occurrence::First => matching.next(),
         Occurrence::Last => matching.last(),
         Occurrence::Next => matching.skip_while(|application| *application != current).nth(1),
-        Occurrence::Previous => matching.take_while(|application| *application != current).last(),
+        Occurrence::Previous => {
+            let mut previous = None;
+            matching
+                .find_map(|application| {
+                    (application == current).then_some(previous).or_else(|| {
+                        previous = Some(application);
+                        None
+                    })
+                })
+                .flatten()
+        }
     }
 }

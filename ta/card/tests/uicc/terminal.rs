@@ -1,0 +1,40 @@
+//! TERMINAL CAPABILITY, TERMINAL PROFILE and the toolkit session.
+
+use crate::Bench;
+
+#[test]
+fn forms_and_errors() {
+    for (apdu, sw) in [
+        ("80AA000009 A907 800100 830107 00", 0x6A80),
+        ("80AA000008 A906 800100 830107", 0x9000),
+        ("80AA000005 A903 830107", 0x9000),
+        ("80AA000005 A902 830107", 0x6A80),
+        ("80AA000003 830107", 0x6A80),
+        ("80AA0000", 0x6700),
+        ("80AA010005 A903830107", 0x6A86),
+        ("00AA000005 A903830107", 0x6E00),
+        ("8010000014 FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF", 0x9000),
+        ("8010000001 00", 0x9000),
+        ("80100000", 0x6700),
+        ("80C2000005 D103820181", 0x9000),
+        ("80C2000005 D104820181", 0x6A80),
+        ("80C20000", 0x6A80),
+        ("8012000000", 0x6985),
+        ("801200000100", 0x6700),
+        ("801400000C 810301010402028281030100", 0x6985),
+        ("8014000003 810301", 0x6A80),
+        ("0084000008", 0x9000),
+        ("0084010008", 0x6A86),
+    ] {
+        assert_eq!(Bench::new().sw(apdu), sw, "{apdu}");
+    }
+}
+
+#[test]
+fn challenges_are_as_long_as_asked_for_and_differ() {
+    let mut bench = Bench::new();
+    let (one, two) = (bench.ok("0084000008"), bench.ok("0084000008"));
+    assert_eq!(one.len(), 16);
+    assert_ne!(one, two);
+    assert_eq!(bench.ok("0084000000").len(), 512);
+}
