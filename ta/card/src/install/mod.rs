@@ -16,7 +16,7 @@ mod kept;
 mod tests;
 
 use crate::platform::ProfileSlot;
-use crate::profile::{FileIndex, MAX_CONTENT, Profile, Unsaved};
+use crate::profile::{FileIndex, MAX_CONTENT, MAX_METADATA, Profile, Unsaved};
 use alloc::vec::Vec;
 use teuicc_rsp::codes::ErrorReason;
 use teuicc_saip::order::OrderChecker;
@@ -161,8 +161,11 @@ impl Failure {
 }
 
 impl Installer {
-    /// An installer that has seen nothing. Errors: out of memory.
+    /// An installer that has seen nothing. Errors: there is no memory, or no place in the store, for the metadata.
     pub(crate) fn new(options: InstallOptions) -> Result<Self, OutOfMemory> {
+        if options.metadata.len() > MAX_METADATA {
+            return Err(OutOfMemory);
+        }
         let profile = Profile {
             slot: options.slot,
             metadata: options.metadata,

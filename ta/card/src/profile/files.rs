@@ -96,23 +96,13 @@ impl Profile {
     /// object as unsaved. Only a BER-TLV structure may change its length. `None` if there is no such file.
     pub(crate) fn content_mut(&mut self, index: FileIndex) -> Option<&mut Vec<u8>> {
         let owner = self.content_owner(index);
-        self.change(owner).map(|file| &mut file.content)
-    }
-
-    /// Sets the life cycle status byte (05 activated, 04 deactivated) of a file, which counts as changed from now
-    /// on. False if there is no such file.
-    pub(crate) fn set_life_cycle(&mut self, index: FileIndex, life_cycle: u8) -> bool {
-        self.change(index).map(|file| file.life_cycle = life_cycle).is_some()
-    }
-
-    fn change(&mut self, index: FileIndex) -> Option<&mut File> {
-        let file = self.files.get_mut(usize::from(index.0))?;
+        let file = self.files.get_mut(usize::from(owner.0))?;
         file.changed = true;
         if file.high_update() {
             self.unsaved.hot = true;
         } else {
             self.unsaved.changes = true;
         }
-        Some(file)
+        Some(&mut file.content)
     }
 }

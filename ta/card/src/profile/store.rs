@@ -101,17 +101,6 @@ impl Profile {
         Ok(())
     }
 
-    /// Writes what is not stored yet: at most 2 replaces. Errors: as [`Profile::store_hot`].
-    pub(crate) fn store_unsaved(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
-        if self.unsaved.changes {
-            self.store_changes(store)?;
-        }
-        if self.unsaved.hot {
-            self.store_hot(store)?;
-        }
-        Ok(())
-    }
-
     fn encode_base(&self) -> Result<Encoder, OutOfMemory> {
         let contents = self.files.iter().fold(0usize, |sum, file| sum.saturating_add(file.content.len()));
         let capacity = contents.saturating_add(self.kept.len()).saturating_add(self.metadata.len());
@@ -145,7 +134,7 @@ impl Profile {
         out.count(self.naas.len())?;
         for naa in &self.naas {
             for seq in &naa.seq {
-                out.fixed(&seq.to_be_bytes().split_at(8 - SEQ_LEN).1)?;
+                out.fixed(seq.to_be_bytes().split_at(8 - SEQ_LEN).1)?;
             }
         }
         self.encode_changed(&mut out, true)?;

@@ -101,6 +101,11 @@ fn sample_stored() -> (Profile, MemoryStore) {
     (profile, store)
 }
 
+fn store_both(profile: &mut Profile, store: &mut MemoryStore) {
+    profile.store_hot(store).unwrap();
+    profile.store_changes(store).unwrap();
+}
+
 fn object(store: &MemoryStore, id: ObjectId) -> Vec<u8> {
     store.load(id).unwrap().unwrap()
 }
@@ -169,10 +174,11 @@ fn changes_go_where_they_belong() {
     assert_eq!(profile.unsaved, Unsaved { hot: true, changes: false });
     // Through the link at 7 to the file at 5.
     profile.content_mut(FileIndex(7)).unwrap()[0] = 0x01;
-    assert!(profile.set_life_cycle(FileIndex(7), 5));
+    profile.files[7].life_cycle = 5;
+    profile.files[7].changed = true;
     assert_eq!(profile.unsaved, Unsaved { hot: true, changes: true });
     store.take_replaces();
-    profile.store_unsaved(&mut store).unwrap();
+    store_both(&mut profile, &mut store);
     assert_eq!((store.take_replaces(), profile.unsaved), (2, Unsaved::default()));
 
     let mut loaded = Profile::load(&store, SLOT).unwrap();
@@ -182,7 +188,7 @@ fn changes_go_where_they_belong() {
     assert_eq!(loaded.files[7].life_cycle, 5);
     // A second write keeps what the first one changed.
     loaded.content_mut(IMSI).unwrap()[8] = 0x37;
-    loaded.store_unsaved(&mut store).unwrap();
+    store_both(&mut loaded, &mut store);
     let loaded = Profile::load(&store, SLOT).unwrap();
     assert_eq!((loaded.content(IMSI)[8], loaded.content(FileIndex(5))[0]), (0x37, 0x01));
 }
@@ -222,7 +228,7 @@ fn missing_base_or_hot_is_corruption() {
 fn cut_off_and_lengthened_objects_are_corruption() {
     let (mut profile, mut store) = sample_stored();
     profile.content_mut(IMSI).unwrap()[8] = 0x37;
-    profile.store_unsaved(&mut store).unwrap();
+    store_both(&mut profile, &mut store);
     for id in [ObjectId::Base(SLOT), ObjectId::Hot(SLOT), ObjectId::Changes(SLOT)] {
         let whole = object(&store, id);
         let cuts = (0..whole.len()).map(|length| whole[..length].to_vec());
@@ -262,7 +268,7 @@ proptest! {
     fn damaged_objects_never_panic(at in 0usize..600, byte in any::<u8>(), which in 0usize..3) {
         let (mut profile, mut store) = sample_stored();
         profile.content_mut(IMSI).unwrap()[8] = 0x37;
-        profile.store_unsaved(&mut store).unwrap();
+        store_both(&mut profile, &mut store);
         let id = [ObjectId::Base(SLOT), ObjectId::Hot(SLOT), ObjectId::Changes(SLOT)][which];
         let mut damaged = object(&store, id);
         let at = at % damaged.len();
