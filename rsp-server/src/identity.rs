@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::pki::{self, Credential};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use teuicc_rsp::certificate::{Certificate, check_ci_certificate, check_server_certificate};
 use teuicc_rsp::crypto::{Curve, PublicKey};
 use teuicc_rsp::oid::Role;
@@ -24,49 +24,28 @@ pub(crate) struct Signer {
 #[derive(Debug)]
 pub struct Identity {
     pub(crate) signers: Vec<Signer>,
-    pub(crate) tls: Credential,
+    layout: Layout,
+}
+
+/// Where in a folder things are.
+#[derive(Debug)]
+enum Layout {
+    /// As [`pki::TestPki::generate`] writes them.
+    Own(PathBuf),
+    /// As the SGP.26 files are published.
+    Sgp26(PathBuf),
 }
 
 impl Identity {
     /// Reads an identity from a folder made by [`crate::pki::TestPki::generate`], or from one with the layout of the
-    /// SGP.26 files (`CertificateIssuer/`, `DPauth/`, `DPpb/`). SGP.26's own TLS certificates are for another host, so
-    /// with that layout one for `host` is made with the CI's key.
+    /// SGP.26 files (`CertificateIssuer/`, `DPauth/`, `DPpb/`).
     ///
     /// Errors: name the file that is missing or wrong.
-    pub fn load(folder: &Path, host: &str) -> Result<Self, Error> {
-        if folder.join("CertificateIssuer").is_dir() { Self::load_sgp26(folder, host) } else { Self::load_own(folder) }
-    }
-
-    fn load_own(folder: &Path) -> Result<Self, Error> {
-        let signer = |curve| {
-            let path = pki::certificate_path(folder, "ci", curve);
-            let auth = pki::load(folder, "dpauth", curve, Role::DpAuth)?;
-            let binding = pki::load(folder, "dppb", curve, Role::DpPb)?;
-            Signer::new(&path, auth, binding)
-        };
-        Ok(Identity {
-            signers: vec![signer(Curve::P256)?, signer(Curve::BrainpoolP256r1)?],
-            tls: pki::load(folder, "dptls", Curve::P256, Role::DpTls)?,
-        })
-    }
-
-    fn load_sgp26(folder: &Path, host: &str) -> Result<Self, Error> {
-        let credential = |place: &str, name: &str, role| {
-            let folder = folder.join(place);
-            Credential::load(
-                &folder.join(format!("CERT_{name}.der")),
-                &folder.join(format!("SK_{name}.pkcs8.der")),
-                role,
-            )
-        };
-        let signer = |curve: &str| {
-            let path = folder.join(format!("CertificateIssuer/CERT_CI_ECDSA_{curve}.der"));
-            let auth = credential("DPauth", &format!("S_SM_DPauth_ECDSA_{curve}"), Role::DpAuth)?;
-            let binding = credential("DPpb", &format!("S_SM_DPpb_ECDSA_{curve}"), Role::DpPb)?;
-            Signer::new(&path, auth, binding)
-        };
-        let ci = credential("CertificateIssuer", "CI_ECDSA_NIST", Role::Ci)?;
-        Ok(Identity { signers: vec![signer("NIST")?, signer("BRP")?], tls: pki::issue_tls(&ci, &[host])? })
+    pub fn load(folder: &Path) -> Result<Self, Error> {
+        let sgp26 = folder.join("CertificateIssuer").is_dir();
+        let layout = if sgp26 { Layout::Sgp26(folder.into()) } else { Layout::Own(folder.into()) };
+        let signers = vec![layout.signer(Curve::P256)?, layout.signer(Curve::BrainpoolP256r1)?];
+        Ok(Identity { signers, layout })
     }
 
     /// The signer whose CI has this key identifier.
@@ -74,15 +53,55 @@ impl Identity {
         self.signers.iter().find(|signer| signer.ci_key_id == ci_key_id)
     }
 
-    /// The TLS certificate, DER, and its key in PKCS#8.
-    pub(crate) fn tls(&self) -> Result<(Vec<u8>, Zeroizing<Vec<u8>>), Error> {
-        Ok((self.tls.certificate.clone(), pki::expose_pkcs8(&self.tls.key)?))
+    /// A TLS certificate for `host`, DER, and its key in PKCS#8: the folder's, or a new one of the folder's CI.
+    pub(crate) fn tls(&self, host: &str) -> Result<(Vec<u8>, Zeroizing<Vec<u8>>), Error> {
+        let kept = match &self.layout {
+            Layout::Own(folder) => Some(pki::load(folder, "dptls", Curve::P256, Role::DpTls)?),
+            // SGP.26's are for a host that is not ours.
+            Layout::Sgp26(_) => None,
+        };
+        let fits = |tls: &Credential| tls.parsed().is_ok_and(|certificate| certificate.dns_name == Some(host));
+        let tls = match kept.filter(fits) {
+            Some(tls) => tls,
+            None => pki::issue_tls(&self.layout.ci()?, host)?,
+        };
+        let key = pki::expose_pkcs8(&tls.key)?;
+        Ok((tls.certificate, key))
+    }
+}
+
+impl Layout {
+    fn signer(&self, curve: Curve) -> Result<Signer, Error> {
+        match self {
+            Layout::Own(folder) => {
+                let auth = pki::load(folder, "dpauth", curve, Role::DpAuth)?;
+                let binding = pki::load(folder, "dppb", curve, Role::DpPb)?;
+                Signer::new(&pki::certificate_path(folder, "ci", curve), auth, binding)
+            }
+            Layout::Sgp26(folder) => {
+                let curve = match curve {
+                    Curve::P256 => "NIST",
+                    Curve::BrainpoolP256r1 => "BRP",
+                };
+                let auth = load_sgp26(folder, "DPauth", &format!("S_SM_DPauth_ECDSA_{curve}"), Role::DpAuth)?;
+                let binding = load_sgp26(folder, "DPpb", &format!("S_SM_DPpb_ECDSA_{curve}"), Role::DpPb)?;
+                Signer::new(&folder.join(format!("CertificateIssuer/CERT_CI_ECDSA_{curve}.der")), auth, binding)
+            }
+        }
     }
 
-    /// The host that the TLS certificate is for.
-    pub(crate) fn tls_host(&self) -> Result<Option<&str>, Error> {
-        Ok(self.tls.parsed()?.dns_name)
+    /// The CI on P-256, with its key.
+    fn ci(&self) -> Result<Credential, Error> {
+        match self {
+            Layout::Own(folder) => pki::load(folder, "ci", Curve::P256, Role::Ci),
+            Layout::Sgp26(folder) => load_sgp26(folder, "CertificateIssuer", "CI_ECDSA_NIST", Role::Ci),
+        }
     }
+}
+
+fn load_sgp26(folder: &Path, place: &str, name: &str, role: Role) -> Result<Credential, Error> {
+    let folder = folder.join(place);
+    Credential::load(&folder.join(format!("CERT_{name}.der")), &folder.join(format!("SK_{name}.pkcs8.der")), role)
 }
 
 impl Signer {

@@ -6,13 +6,12 @@
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use std::{path::Path, sync::Arc};
-//! use teuicc_rsp_server::{Metadata, NewProfile, OrderOptions, Server, ServerConfig, SmDp, SmDpConfig, TestPki};
+//! use teuicc_rsp_server::{Metadata, NewProfile, OrderOptions, Server, SmDp, SmDpConfig, TestPki};
 //!
-//! TestPki::generate(Path::new("pki"), &[])?;
+//! TestPki::generate(Path::new("pki"))?;
 //! let config = SmDpConfig { folder: "smdp".into(), pki: "pki".into(), address: None };
 //! let smdp = Arc::new(SmDp::open(&config).await?);
-//! let listen = ServerConfig { listen: ([127, 0, 0, 1], 0).into(), address: None };
-//! let server = Server::start(smdp.clone(), &listen).await?;
+//! let server = Server::start(smdp.clone(), ([127, 0, 0, 1], 0).into()).await?;
 //! let iccid = smdp.add_profile(&NewProfile::from_file(Path::new("profile.toml"), Metadata::default())?).await?;
 //! println!("{}", smdp.order(&OrderOptions { iccid: Some(iccid), ..OrderOptions::default() }).await?);
 //! server.shutdown().await;
@@ -40,5 +39,5 @@ pub use error::Error;
 pub use identity::Identity;
 pub use pki::TestPki;
 pub use profile::{Metadata, NewProfile, Owner};
-pub use server::{Server, ServerConfig, ServerHandle};
+pub use server::{Server, ServerHandle};
 pub use smdp::{OrderOptions, ProfileOffer, SmDp, SmDpConfig};

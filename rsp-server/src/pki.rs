@@ -26,6 +26,8 @@ pub const TEST_IIN: &str = "89049032";
 /// A certificate that does not expire (RFC 5280 section 4.1.2.5): eUICCs have no other.
 const NEVER: &str = "99991231235959Z";
 const CURVES: [Curve; 2] = [Curve::P256, Curve::BrainpoolP256r1];
+/// The host of a server that was given no other.
+pub(crate) const LOCALHOST: &str = "localhost";
 const COUNTRY: &str = "ZZ";
 const ORGANIZATION: &str = "teuicc test";
 const EUM_ORGANIZATION: &str = "teuicc test EUM";
@@ -80,9 +82,9 @@ pub struct TestPki {
 }
 
 impl TestPki {
-    /// Makes a new PKI in `folder`, which must not exist or be empty. `hosts` are the names of the SM-DP+ besides
-    /// `localhost`. It appears whole or not at all.
-    pub fn generate(folder: &Path, hosts: &[&str]) -> Result<Self, Error> {
+    /// Makes a new PKI in `folder`, which must not exist or be empty. It appears whole or not at all. The TLS
+    /// certificate is for `localhost`; a server with another name makes its own, see [`crate::Identity`].
+    pub fn generate(folder: &Path) -> Result<Self, Error> {
         if std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) {
             return Err(Error::file(folder, "the folder is not empty"));
         }
@@ -91,7 +93,7 @@ impl TestPki {
         std::fs::create_dir_all(parent).map_err(Error::io(parent))?;
         let draft = parent.join(format!(".{}.{}", name.to_string_lossy(), hex::encode(random::bytes::<4>()?)));
         std::fs::create_dir(&draft).map_err(Error::io(&draft))?;
-        let made = write_pki(&draft, hosts)
+        let made = write_pki(&draft)
             .and_then(|()| std::fs::rename(&draft, folder).map_err(Error::io(folder)))
             .and_then(|()| Self::load(folder));
         if made.is_err() {
@@ -189,10 +191,11 @@ impl TestPki {
     }
 }
 
-/// A TLS server certificate for `host`, issued by a CI, and its key.
-pub(crate) fn issue_tls(ci: &Credential, hosts: &[&str]) -> Result<Credential, Error> {
-    let template = Draft { role: Role::DpTls, common_name: "SM-DP+ TLS", registered_id: "2.999.10", hosts, iin: None };
-    template.issue(Curve::P256, Some(ci))
+/// A TLS server certificate for `host`, issued by a CI on P-256, and its key.
+pub(crate) fn issue_tls(ci: &Credential, host: &str) -> Result<Credential, Error> {
+    let host = Some(host);
+    let draft = Draft { role: Role::DpTls, common_name: "SM-DP+ TLS", registered_id: "2.999.10", host, iin: None };
+    draft.issue(Curve::P256, Some(ci))
 }
 
 /// Reads the credential of `name` on `curve` from a folder made by [`TestPki::generate`].
@@ -222,7 +225,7 @@ struct Draft<'a> {
     role: Role,
     common_name: &'a str,
     registered_id: &'a str,
-    hosts: &'a [&'a str],
+    host: Option<&'a str>,
     iin: Option<&'a str>,
 }
 
@@ -247,7 +250,7 @@ impl Draft<'_> {
             not_before: &clock::timestamp(now),
             not_after: &clock::timestamp(now + clock::TEN_YEARS),
             registered_id: Some(&registered_id[..length]),
-            dns_name: self.hosts.first().copied(),
+            dns_name: self.host,
             iin: self.iin,
         };
         let certificate = match issuer {
@@ -260,10 +263,9 @@ impl Draft<'_> {
 }
 
 /// Makes all certificates and writes them to `folder`.
-fn write_pki(folder: &Path, hosts: &[&str]) -> Result<(), Error> {
-    let hosts: Vec<&str> = std::iter::once("localhost").chain(hosts.iter().copied()).collect();
+fn write_pki(folder: &Path) -> Result<(), Error> {
     for curve in CURVES {
-        let draft = |role, common_name, registered_id, iin| Draft { role, common_name, registered_id, hosts: &[], iin };
+        let draft = |role, common_name, registered_id, iin| Draft { role, common_name, registered_id, host: None, iin };
         let ci = draft(Role::Ci, "teuicc test CI", "2.999.1", None).issue(curve, None)?;
         let eum = draft(Role::Eum, "teuicc test EUM", "2.999.5", Some(TEST_IIN)).issue(curve, Some(&ci))?;
         let auth = draft(Role::DpAuth, "teuicc test SM-DP+", "2.999.10", None).issue(curve, Some(&ci))?;
@@ -273,7 +275,7 @@ fn write_pki(folder: &Path, hosts: &[&str]) -> Result<(), Error> {
         }
         write_pem(folder, "ci", &ci)?;
         if curve == Curve::P256 {
-            let tls = issue_tls(&ci, &hosts)?;
+            let tls = issue_tls(&ci, LOCALHOST)?;
             write(folder, "dptls", &tls)?;
             write_pem(folder, "dptls", &tls)?;
         }

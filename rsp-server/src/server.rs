@@ -27,15 +27,6 @@ const SHUTDOWN_TIME: Duration = Duration::from_secs(5);
 /// How long to wait after the listening socket failed, for instance for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How to serve.
-#[derive(Clone, Debug)]
-pub struct ServerConfig {
-    /// Where to listen; port 0 lets the system choose.
-    pub listen: SocketAddr,
-    /// The address that LPAs know the server by; `localhost` with the port if absent.
-    pub address: Option<String>,
-}
-
 /// An SM-DP+ that serves ES9+.
 pub struct Server;
 
@@ -53,20 +44,16 @@ pub struct ServerHandle {
 }
 
 impl Server {
-    /// Starts to serve. Errors: TLS cannot be set up, or the address is in use.
-    pub async fn start(smdp: Arc<SmDp>, config: &ServerConfig) -> Result<ServerHandle, Error> {
-        let failed = |source| Error::Listen { address: config.listen, source };
-        let tls = TlsAcceptor::from(Arc::new(tls_config(&smdp)?));
-        let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
+    /// Starts to serve at `listen`; port 0 lets the system choose. Errors: TLS cannot be set up, or the address is in
+    /// use.
+    pub async fn start(smdp: Arc<SmDp>, listen: SocketAddr) -> Result<ServerHandle, Error> {
+        let failed = |source| Error::Listen { address: listen, source };
+        let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let addr = listener.local_addr().map_err(failed)?;
-        let address = config.address.clone().unwrap_or_else(|| format!("localhost:{}", addr.port()));
-        smdp.set_address(&address).await?;
+        let address = smdp.serve_as(addr.port()).await?;
+        let tls = TlsAcceptor::from(Arc::new(tls_config(&smdp, host_of(&address))?));
         if !addr.ip().is_loopback() {
             tracing::warn!(%addr, "this test server can be reached from other machines");
-        }
-        let certified = smdp.identity().tls_host()?.unwrap_or_default();
-        if !certified.eq_ignore_ascii_case(host_of(&address)) {
-            tracing::warn!(address, certified, "the TLS certificate is for another host");
         }
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(accept(listener, tls, smdp.clone(), stopped));
@@ -85,8 +72,8 @@ impl ServerHandle {
     }
 }
 
-fn tls_config(smdp: &SmDp) -> Result<rustls::ServerConfig, Error> {
-    let (certificate, key) = smdp.identity().tls()?;
+fn tls_config(smdp: &SmDp, host: &str) -> Result<rustls::ServerConfig, Error> {
+    let (certificate, key) = smdp.identity().tls(host)?;
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.to_vec()));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = rustls::ServerConfig::builder_with_provider(provider)

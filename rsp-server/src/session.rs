@@ -6,9 +6,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How many sessions there may be at a time; the oldest gives way to a new one.
-pub const MAX_SESSIONS: usize = 1024;
+pub(crate) const MAX_SESSIONS: usize = 1024;
 /// How long a session lives without progress: a user may think about the offer that long.
-pub const SESSION_TIME: Duration = Duration::from_secs(15 * 60);
+pub(crate) const SESSION_TIME: Duration = Duration::from_secs(15 * 60);
 
 /// A session.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use crate::identity::Identity;
 use crate::profile::NewProfile;
 use crate::session::{Session, Sessions, Stage};
 use crate::store::{Delivery, NewOrder, NotificationRecord, OrderRecord, OrderState, ProfileRecord, Store};
-use crate::{clock, random};
+use crate::{clock, pki, random};
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 use std::time::Instant;
@@ -32,7 +32,8 @@ pub struct SmDpConfig {
     pub folder: PathBuf,
     /// Folder of certificates and keys, see [`Identity::load`].
     pub pki: PathBuf,
-    /// The address that LPAs know the server by: `host` or `host:port`. If absent, what the server was last served as.
+    /// The address that LPAs know the server by: `host` or `host:port`. If absent, what the server was last served as,
+    /// or, to serve, `localhost` with the port.
     pub address: Option<String>,
 }
 
@@ -74,6 +75,9 @@ pub struct ProfileOffer {
 pub struct SmDp {
     store: Store,
     identity: Identity,
+    /// As configured.
+    given_address: Option<String>,
+    /// As served.
     address: RwLock<Option<String>>,
     sessions: Sessions,
 }
@@ -84,13 +88,14 @@ impl SmDp {
     pub async fn open(config: &SmDpConfig) -> Result<Self, Error> {
         make_private_folder(&config.folder)?;
         let store = Store::open(&config.folder).await?;
+        let address = RwLock::new(store.address().await?);
+        let identity = Identity::load(&config.pki)?;
+        let given_address = config.address.clone();
+        let smdp = SmDp { store, identity, given_address, address, sessions: Sessions::default() };
         if let Some(address) = &config.address {
-            store.set_address(address).await?;
+            smdp.set_address(address).await?;
         }
-        let address = store.address().await?;
-        let host = address.as_deref().map_or("localhost", host_of);
-        let identity = Identity::load(&config.pki, host)?;
-        Ok(SmDp { store, identity, address: RwLock::new(address), sessions: Sessions::default() })
+        Ok(smdp)
     }
 
     /// Closes the data base.
@@ -104,8 +109,18 @@ impl SmDp {
         address.ok_or_else(|| Error::invalid("address", "the server has no address yet: serve once, or give one"))
     }
 
+    /// The address that was configured; without one, `localhost` with the port that is served, which is kept.
+    pub(crate) async fn serve_as(&self, port: u16) -> Result<String, Error> {
+        if let Some(address) = &self.given_address {
+            return Ok(address.clone());
+        }
+        let address = format!("{}:{port}", pki::LOCALHOST);
+        self.set_address(&address).await?;
+        Ok(address)
+    }
+
     /// Sets the address, and keeps it for those who open the data base later.
-    pub async fn set_address(&self, address: &str) -> Result<(), Error> {
+    async fn set_address(&self, address: &str) -> Result<(), Error> {
         if address.is_empty() || address.contains('$') || !address.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(Error::invalid("address", format!("{address:?} is neither host nor host:port")));
         }
@@ -116,7 +131,7 @@ impl SmDp {
 
     /// The certificates and keys.
     #[must_use]
-    pub fn identity(&self) -> &Identity {
+    pub(crate) fn identity(&self) -> &Identity {
         &self.identity
     }
 

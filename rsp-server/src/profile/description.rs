@@ -2,61 +2,57 @@
 
 use crate::error::Error;
 use crate::profile::{Metadata, NewProfile, Owner};
-use serde::Deserialize;
-use teuicc_rsp::Iccid;
+use aes::Aes128;
+use aes::cipher::{BlockCipherEncrypt, KeyInit};
+use serde::{Deserialize, Deserializer};
 use teuicc_rsp::codes::ProfileClass;
 use teuicc_rsp::metadata::PprIds;
-use zeroize::Zeroizing;
+use teuicc_saip::build::{self, BuildError, Ims, ProfileSpec};
+use zeroize::{Zeroize, Zeroizing};
 
-/// A 16 byte key or constant in the file: 32 hexadecimal digits. Never printed.
-#[derive(Clone)]
-pub struct Key(Zeroizing<[u8; 16]>);
-
-impl std::fmt::Debug for Key {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Key(..)")
-    }
-}
-
-impl TryFrom<String> for Key {
-    type Error = &'static str;
-
-    fn try_from(digits: String) -> Result<Self, Self::Error> {
-        let digits = Zeroizing::new(digits);
-        let mut key = Zeroizing::new([0u8; 16]);
-        hex::decode_to_slice(digits.as_bytes(), key.as_mut_slice()).map_err(|_| "not 32 hexadecimal digits")?;
-        Ok(Key(key))
-    }
-}
-
-/// Digits of a PIN or PUK. Never printed.
-#[derive(Clone)]
-pub struct Code(Zeroizing<String>);
-
-impl std::fmt::Debug for Code {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Code(..)")
-    }
-}
-
-impl TryFrom<String> for Code {
-    type Error = &'static str;
-
-    fn try_from(digits: String) -> Result<Self, Self::Error> {
-        let digits = Zeroizing::new(digits);
-        let valid = (4..=8).contains(&digits.len()) && digits.bytes().all(|digit| digit.is_ascii_digit());
-        if valid { Ok(Code(digits)) } else { Err("not 4 to 8 digits") }
-    }
+/// The description of a profile. Debug output leaves the secrets out.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Description {
+    iccid: String,
+    imsi: String,
+    #[serde(default = "two_digits")]
+    mnc_length: u8,
+    #[serde(default)]
+    algorithm: Algorithm,
+    k: Key,
+    opc: Option<Key>,
+    op: Option<Key>,
+    #[serde(default = "Code::pin")]
+    pin: Code,
+    #[serde(default)]
+    pin_enabled: bool,
+    #[serde(default = "Code::puk")]
+    puk: Code,
+    #[serde(default = "Code::pin")]
+    pin2: Code,
+    #[serde(default = "Code::puk")]
+    puk2: Code,
+    #[serde(default = "Code::adm")]
+    adm: Code,
+    msisdn: Option<String>,
+    #[serde(default = "yes")]
+    isim: bool,
+    spn: Option<String>,
+    name: Option<String>,
+    class: Option<Class>,
+    #[serde(default)]
+    ppr1: bool,
+    #[serde(default)]
+    ppr2: bool,
 }
 
 /// How the network is authenticated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Algorithm {
-    /// Milenage (TS 35.206).
+enum Algorithm {
     #[default]
     Milenage,
-    /// The XOR test algorithm (TS 34.108 section 8.1.2).
     XorTest,
 }
 
@@ -69,86 +65,70 @@ enum Class {
     Operational,
 }
 
-/// The file.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Description {
-    iccid: String,
-    imsi: String,
-    #[serde(default = "two_digits")]
-    mnc_length: u8,
-    #[serde(default)]
-    algorithm: Algorithm,
-    #[serde(deserialize_with = "parsed")]
-    k: Key,
-    #[serde(default, deserialize_with = "parsed_option")]
-    opc: Option<Key>,
-    #[serde(default, deserialize_with = "parsed_option")]
-    op: Option<Key>,
-    #[serde(default, deserialize_with = "parsed_option")]
-    pin: Option<Code>,
-    #[serde(default)]
-    pin_enabled: bool,
-    #[serde(default, deserialize_with = "parsed_option")]
-    puk: Option<Code>,
-    spn: Option<String>,
-    name: Option<String>,
-    class: Option<Class>,
-    #[serde(default)]
-    ppr1: bool,
-    #[serde(default)]
-    ppr2: bool,
+/// 16 bytes: 32 hexadecimal digits in the file.
+struct Key(Zeroizing<[u8; 16]>);
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let digits = Zeroizing::new(String::deserialize(deserializer)?);
+        let mut key = Zeroizing::new([0u8; 16]);
+        hex::decode_to_slice(digits.as_bytes(), key.as_mut_slice())
+            .map_err(|_| serde::de::Error::custom("not 32 hexadecimal digits"))?;
+        Ok(Key(key))
+    }
+}
+
+/// A PIN, PUK or administrative code.
+struct Code(Zeroizing<String>);
+
+impl Code {
+    fn pin() -> Self {
+        Code(Zeroizing::new("0000".into()))
+    }
+
+    fn puk() -> Self {
+        Code(Zeroizing::new("12345678".into()))
+    }
+
+    fn adm() -> Self {
+        Code(Zeroizing::new("12345678".into()))
+    }
+}
+
+impl<'de> Deserialize<'de> for Code {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let code = Zeroizing::new(String::deserialize(deserializer)?);
+        let valid = (4..=8).contains(&code.len()) && code.bytes().all(|digit| digit.is_ascii_digit());
+        if valid { Ok(Code(code)) } else { Err(serde::de::Error::custom("not 4 to 8 digits in quotes")) }
+    }
 }
 
 fn two_digits() -> u8 {
     2
 }
 
-/// Reads a string and turns it into `T`, with the error at the field.
-fn parsed<'de, T, D>(deserializer: D) -> Result<T, D::Error>
-where
-    T: TryFrom<String, Error = &'static str>,
-    D: serde::Deserializer<'de>,
-{
-    T::try_from(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+fn yes() -> bool {
+    true
 }
 
-fn parsed_option<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    T: TryFrom<String, Error = &'static str>,
-    D: serde::Deserializer<'de>,
-{
-    parsed(deserializer).map(Some)
+impl std::fmt::Debug for Description {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Description").field("iccid", &self.iccid).field("imsi", &self.imsi).finish_non_exhaustive()
+    }
 }
 
 impl Description {
-    /// Reads a description. Errors: [`Error::Invalid`] with line, column and field. The line itself is not shown: it
-    /// may hold a key.
+    /// Reads a description. Errors: [`Error::Invalid`] with line and field. The line itself is not shown: it may hold a
+    /// key.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let description: Description = toml::from_str(text).map_err(|error| {
-            let line = error.span().map_or(0, |span| text.get(..span.start).unwrap_or(text).lines().count().max(1));
-            let field = error.span().and_then(|span| field_at(text, span.start)).unwrap_or_default();
-            Error::invalid("profile description", format!("line {line}{field}: {}", error.message()))
+            let place = error.span().map_or(String::new(), |span| place(text, span.start));
+            Error::invalid("profile description", format!("{place}{}", error.message()))
         })?;
-        description.check()?;
-        Ok(description)
-    }
-
-    fn check(&self) -> Result<(), Error> {
-        let digits = |text: &str| text.bytes().all(|digit| digit.is_ascii_digit());
-        if !(18..=20).contains(&self.iccid.len()) || Iccid::from_digits(&self.iccid).is_none() {
-            return Err(Error::invalid("iccid", "not 18 to 20 digits"));
-        }
-        if !(6..=15).contains(&self.imsi.len()) || !digits(&self.imsi) {
-            return Err(Error::invalid("imsi", "not 6 to 15 digits"));
-        }
-        if !matches!(self.mnc_length, 2 | 3) {
-            return Err(Error::invalid("mnc-length", "neither 2 nor 3"));
-        }
-        match (self.algorithm, &self.opc, &self.op) {
-            (Algorithm::Milenage, Some(_), None) | (Algorithm::Milenage, None, Some(_)) => Ok(()),
+        match (description.algorithm, &description.opc, &description.op) {
+            (Algorithm::Milenage, Some(_), None) | (Algorithm::Milenage, None, Some(_)) => Ok(description),
+            (Algorithm::XorTest, None, None) => Ok(description),
             (Algorithm::Milenage, ..) => Err(Error::invalid("opc", "milenage needs exactly one of opc and op")),
-            (Algorithm::XorTest, None, None) => Ok(()),
             (Algorithm::XorTest, ..) => Err(Error::invalid("opc", "xor-test has neither opc nor op")),
         }
     }
@@ -156,7 +136,32 @@ impl Description {
     /// Builds the profile. `defaults` is what the description leaves out.
     pub fn build(&self, defaults: Metadata) -> Result<NewProfile, Error> {
         let metadata = self.metadata(defaults);
-        NewProfile::from_package(self.package(&metadata)?, metadata)
+        metadata.check()?;
+        let opc = self.opc();
+        let spec = ProfileSpec {
+            iccid: &self.iccid,
+            imsi: &self.imsi,
+            mnc_len: self.mnc_length,
+            algorithm: match self.algorithm {
+                Algorithm::Milenage => build::Algorithm::Milenage,
+                Algorithm::XorTest => build::Algorithm::XorTest,
+            },
+            key: self.k.0.as_slice(),
+            opc: opc.as_slice(),
+            profile_type: &metadata.profile_name,
+            service_provider_name: &metadata.service_provider_name,
+            pin1: &self.pin.0,
+            pin1_enabled: self.pin_enabled,
+            puk1: &self.puk.0,
+            pin2: &self.pin2.0,
+            puk2: &self.puk2.0,
+            adm1: &self.adm.0,
+            msisdn: self.msisdn.as_deref(),
+            access_class: None,
+            ims: self.isim.then(Ims::default),
+        };
+        let package = build::build(&spec).map_err(build_error)?;
+        NewProfile::from_package(Zeroizing::new(package), metadata)
     }
 
     fn metadata(&self, defaults: Metadata) -> Metadata {
@@ -167,7 +172,7 @@ impl Description {
             Some(Class::Operational) => ProfileClass::Operational,
             None => defaults.class,
         };
-        let home = self.imsi.get(..3 + usize::from(self.mnc_length)).and_then(Owner::from_digits);
+        let home = self.imsi.get(..usize::from(self.mnc_length).saturating_add(3)).and_then(Owner::from_digits);
         Metadata {
             service_provider_name: self.spn.clone().unwrap_or(defaults.service_provider_name),
             profile_name: self.name.clone().unwrap_or(defaults.profile_name),
@@ -178,15 +183,125 @@ impl Description {
         }
     }
 
-    fn package(&self, _metadata: &Metadata) -> Result<Zeroizing<Vec<u8>>, Error> {
-        Err(Error::invalid("profile description", "building is not there yet"))
+    /// OPc, computed from OP if that is given (TS 35.206 section 8.2). The XOR test algorithm has none.
+    fn opc(&self) -> Zeroizing<[u8; 16]> {
+        match (&self.opc, &self.op) {
+            (Some(opc), _) => opc.0.clone(),
+            (None, Some(op)) => {
+                let mut block = aes::Block::from(*op.0);
+                Aes128::new(&(*self.k.0).into()).encrypt_block(&mut block);
+                let mut opc = Zeroizing::new([0u8; 16]);
+                for ((byte, encrypted), op) in opc.iter_mut().zip(&block).zip(op.0.iter()) {
+                    *byte = encrypted ^ op;
+                }
+                block.as_mut_slice().zeroize();
+                opc
+            }
+            (None, None) => Zeroizing::new([0; 16]),
+        }
     }
 }
 
-/// The name of the field in whose line `position` is, as ` (name)`.
-fn field_at(text: &str, position: usize) -> Option<String> {
-    let start = text.get(..position)?.rfind('\n').map_or(0, |newline| newline + 1);
-    let name = text.get(start..)?.split(['=', '\n']).next()?.trim();
-    let plain = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-    plain.then(|| format!(" ({name})"))
+/// Names the field as the file does.
+fn build_error(error: BuildError) -> Error {
+    match error {
+        BuildError::Field { name, must_be } => {
+            let field = match name {
+                "mnc_len" => "mnc-length",
+                "key" => "k",
+                "profile_type" => "name",
+                "service_provider_name" => "spn",
+                "pin1" => "pin",
+                "puk1" => "puk",
+                "adm1" => "adm",
+                other => other,
+            };
+            Error::invalid(field, format!("must be {must_be}"))
+        }
+        other => Error::making("a profile package", other),
+    }
+}
+
+/// The line of `position`, and the field in it, for an error message.
+fn place(text: &str, position: usize) -> String {
+    let before = text.get(..position).unwrap_or(text);
+    let line = before.matches('\n').count().saturating_add(1);
+    let start = before.rfind('\n').map_or(0, |newline| newline.saturating_add(1));
+    let field = text.get(start..).and_then(|rest| rest.split(['=', '\n']).next()).unwrap_or_default().trim();
+    let plain = !field.is_empty() && field.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    if plain { format!("line {line}, {field}: ") } else { format!("line {line}: ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::PackageFacts;
+    use teuicc_rsp::Iccid;
+
+    const EXAMPLE: &str = include_str!("../../examples/profile.toml");
+
+    fn error(text: &str) -> String {
+        let built = Description::parse(text).and_then(|description| description.build(Metadata::default()));
+        built.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_example_is_a_profile() {
+        let profile = Description::parse(EXAMPLE).unwrap().build(Metadata::default()).unwrap();
+        assert_eq!(profile.iccid, Iccid::from_digits("8988211000000000016").unwrap());
+        assert_eq!(PackageFacts::read(&profile.package).unwrap(), PackageFacts { iccid: profile.iccid, major: 2 });
+        assert_eq!(profile.metadata.service_provider_name, "teuicc");
+    }
+
+    #[test]
+    fn every_field_is_in_the_example() {
+        let known = "iccid imsi mnc-length algorithm k opc op pin pin-enabled puk pin2 puk2 adm msisdn isim spn name class \
+                     ppr1 ppr2";
+        for field in known.split_whitespace() {
+            let stands = EXAMPLE.lines().any(|line| line.trim_start_matches("# ").starts_with(&format!("{field} = ")));
+            assert!(stands, "{field}");
+        }
+    }
+
+    #[test]
+    fn opc_of_ts_35_208_set_1() {
+        let text = EXAMPLE.replace("# op = ", "op = ").replace("\nopc = ", "\n# opc = ");
+        let set_1 = |name: &str, value: &str, text: &str| {
+            let line = text.lines().find(|line| line.starts_with(&format!("{name} = "))).unwrap();
+            text.replace(line, &format!("{name} = \"{value}\""))
+        };
+        let text = set_1("k", "465b5ce8b199b49faa5f0a2ee238a6bc", &text);
+        let text = set_1("op", "cdc202d5123e20f62b6d676ac72cb318", &text);
+        let opc = Description::parse(&text).unwrap().opc();
+        assert_eq!(hex::encode(*opc), "cd63cb71954a9f4e48a5994e37a02baf");
+    }
+
+    #[test]
+    fn errors_name_line_and_field_and_no_key() {
+        let lines = |more: &str| format!("iccid = \"8988211000000000016\"\nimsi = \"001010123456789\"\n{more}");
+        let k = "k = \"00112233445566778899AABBCCDDEEFF\"\n";
+        assert!(error(&lines("k = \"0011zz\"\n")).contains("line 3, k: not 32 hexadecimal digits"));
+        assert!(!error(&lines("k = \"0011zz\"\n")).contains("0011zz"));
+        assert!(error(&lines(&format!("{k}pni = \"0000\"\n"))).contains("line 4, pni: unknown field"));
+        assert!(error(&lines("")).contains("missing field `k`"));
+        assert!(error(&lines(k)).contains("exactly one of opc and op"));
+        assert!(error(&lines(&format!("{k}algorithm = \"tuak\"\n"))).contains("line 4, algorithm: unknown variant"));
+        assert!(
+            error(&lines(&format!("{k}algorithm = \"xor-test\"\npin = \"1\"\n"))).contains("line 5, pin: not 4 to 8")
+        );
+        assert!(error("iccid = \"1\"\nimsi = [\n").contains("line "));
+        let short = format!("iccid = \"123\"\nimsi = \"001010123456789\"\n{k}algorithm = \"xor-test\"\n");
+        assert!(error(&short).starts_with("iccid: must be"), "{}", error(&short));
+    }
+
+    #[test]
+    fn xor_profiles_and_rules_are_built() {
+        let text = "iccid = \"8988211000000000016\"\nimsi = \"310410123456789\"\nmnc-length = 3\nalgorithm = \"xor-test\"\n\
+                    k = \"00112233445566778899AABBCCDDEEFF\"\nclass = \"test\"\nppr2 = true\n";
+        let profile = Description::parse(text).unwrap().build(Metadata::default()).unwrap();
+        assert_eq!(profile.metadata.class, ProfileClass::Test);
+        assert_eq!(profile.metadata.rules, PprIds::PPR2);
+        assert_eq!(profile.metadata.owner.unwrap().mcc_mnc, [0x13, 0x00, 0x14]);
+        assert!(!format!("{:?}", Description::parse(text).unwrap()).contains("0011"));
+    }
 }
