@@ -35,16 +35,20 @@ impl<R: Rng, S: Store> Card<R, S> {
     /// Boots the card from its store. Never fails: an error is kept, and is the answer to every request.
     #[must_use]
     pub fn boot(mut platform: Platform<R, S>) -> Self {
-        let state = Running::load(&mut platform.store, Euicc::enabled);
-        Card { platform, state }
+        let state = Euicc::load(&mut platform.store).and_then(|euicc| {
+            let enabled = euicc.enabled();
+            Running::new(&platform.store, euicc, enabled)
+        });
+        Card { platform, state: state.map_err(wire_error) }
     }
 
-    /// Boots the card with the stored profile in `slot` as the enabled one, whatever the registry says.
+    /// Boots a card without an identity, but with the stored profile in `slot` enabled: for tests of the UICC alone.
     #[cfg(feature = "testing")]
     #[must_use]
-    pub fn boot_with_profile(mut platform: Platform<R, S>, slot: ProfileSlot) -> Self {
-        let state = Running::load(&mut platform.store, |_| Some(slot));
-        Card { platform, state }
+    pub fn boot_with_profile(platform: Platform<R, S>, slot: ProfileSlot) -> Self {
+        let state = Euicc::load(&mut crate::testing::MemoryStore::new())
+            .and_then(|euicc| Running::new(&platform.store, euicc, Some(slot)));
+        Card { platform, state: state.map_err(wire_error) }
     }
 
     /// Answers one request of `teuicc-wire` with one response, both encoded. Never fails; the answer is empty only
@@ -192,9 +196,8 @@ enum Stop {
 }
 
 impl Running {
-    fn load(store: &mut dyn Store, enabled: impl FnOnce(&Euicc) -> Option<ProfileSlot>) -> Result<Self, Error> {
-        let euicc = Euicc::load(store).map_err(wire_error)?;
-        let profile = enabled(&euicc).map(|slot| Profile::load(store, slot)).transpose().map_err(wire_error)?;
+    fn new(store: &dyn Store, euicc: Euicc, enabled: Option<ProfileSlot>) -> Result<Self, StoreError> {
+        let profile = enabled.map(|slot| Profile::load(store, slot)).transpose()?;
         Ok(Running { euicc, profile, modem: None, lpa: None, card_changed: false })
     }
 
@@ -266,4 +269,155 @@ fn wire_error(error: StoreError) -> Error {
 
 fn no_memory(_: OutOfMemory) -> Error {
     Error::OutOfMemory
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{MemoryStore, PowerCut, SeededRng, platform, profile};
+    use hex_literal::hex;
+    use teuicc_wire::Interface::{Lpa, Modem};
+
+    const SLOT: ProfileSlot = ProfileSlot::new(0).unwrap();
+
+    /// TERMINAL PROFILE with the bit of REFRESH, and without.
+    const WITH_REFRESH: [u8; 9] = hex!("80100000 04 FFFFFF01");
+    const WITHOUT_REFRESH: [u8; 9] = hex!("80100000 04 FFFFFFFE");
+    const STATUS: [u8; 4] = hex!("80F2000C");
+    const FETCH: [u8; 5] = hex!("801200000B");
+
+    type TestCard = Card<SeededRng, MemoryStore>;
+
+    fn card() -> (TestCard, MemoryStore) {
+        let mut store = MemoryStore::new();
+        profile::store(&mut store, profile::profile(SLOT)).unwrap();
+        let mut card = Card::boot_with_profile(platform(store.clone(), 1), SLOT);
+        card.power_up(Modem).unwrap();
+        card.power_up(Lpa).unwrap();
+        let _ = store.take_replaces();
+        (card, store)
+    }
+
+    fn sw(card: &mut TestCard, interface: Interface, command: &[u8]) -> u16 {
+        card.transmit(interface, command).unwrap().sw.0
+    }
+
+    /// A switch away from the profile: the registry of this card enables none.
+    fn switch(card: &mut TestCard, refresh: bool) {
+        let store = &mut card.platform.store;
+        card.state.as_mut().map_err(|error| *error).unwrap().switch_profile(store, refresh).unwrap();
+    }
+
+    #[test]
+    fn a_switch_is_told_by_refresh_or_by_the_flag_but_never_by_both() {
+        for (announced, asked, queued) in
+            [(&WITH_REFRESH, true, true), (&WITH_REFRESH, false, false), (&WITHOUT_REFRESH, true, false)]
+        {
+            let (mut card, _) = card();
+            assert_eq!(sw(&mut card, Modem, announced), 0x9000);
+            switch(&mut card, asked);
+            assert_eq!(card.proactive_pending(), queued);
+            assert_eq!(card.take_card_changed(), !queued);
+            assert!(!card.take_card_changed());
+            assert_eq!(sw(&mut card, Lpa, &STATUS), 0x9000, "the LPA is told nothing");
+            assert_eq!(sw(&mut card, Modem, &STATUS), if queued { 0x910B } else { 0x9000 });
+        }
+    }
+
+    #[test]
+    fn refresh_is_fetched_answered_and_over() {
+        let (mut card, _) = card();
+        assert_eq!(sw(&mut card, Modem, &WITH_REFRESH), 0x9000);
+        assert_eq!(sw(&mut card, Modem, &FETCH), 0x6985);
+        switch(&mut card, true);
+        assert_eq!(sw(&mut card, Modem, &hex!("00A4000C02 2FE2")), 0x6A82, "an error is not replaced");
+        assert_eq!(sw(&mut card, Lpa, &FETCH), 0x6985);
+        let command = card.transmit(Modem, &FETCH).unwrap();
+        assert_eq!((&command.data[..], command.sw.0), (&hex!("D009 8103010104 82028182")[..], 0x9000));
+        assert!(!card.proactive_pending());
+        assert!(card.state.as_ref().is_ok_and(|running| running.modem.as_ref().unwrap().session.is_busy()));
+        assert_eq!(sw(&mut card, Modem, &STATUS), 0x9000);
+        assert_eq!(sw(&mut card, Modem, &FETCH), 0x6985);
+        assert_eq!(sw(&mut card, Modem, &hex!("80140000 0C 8103010104 02028281 030100")), 0x9000);
+        assert!(!card.take_card_changed());
+        assert_eq!(sw(&mut card, Modem, &hex!("80140000 0C 8103010104 02028281 030100")), 0x6985);
+    }
+
+    #[test]
+    fn a_refused_refresh_is_told_by_the_flag() {
+        let (mut card, _) = card();
+        assert_eq!(sw(&mut card, Modem, &WITH_REFRESH), 0x9000);
+        switch(&mut card, true);
+        assert_eq!(sw(&mut card, Modem, &FETCH), 0x9000);
+        assert_eq!(sw(&mut card, Modem, &hex!("80140000 0C 8103010104 82028281 830120")), 0x9000);
+        assert!(card.take_card_changed());
+    }
+
+    #[test]
+    fn a_reset_forgets_refresh_and_what_the_terminal_can_do() {
+        let (mut card, _) = card();
+        assert_eq!(sw(&mut card, Modem, &WITH_REFRESH), 0x9000);
+        switch(&mut card, true);
+        card.power_up(Lpa).unwrap();
+        assert!(card.proactive_pending(), "the reset of another interface");
+        card.power_up(Modem).unwrap();
+        assert!(!card.proactive_pending() && !card.take_card_changed());
+        assert_eq!(sw(&mut card, Modem, &STATUS), 0x9000);
+        switch(&mut card, true);
+        assert!(!card.proactive_pending() && card.take_card_changed());
+    }
+
+    #[test]
+    fn a_switch_leaves_nothing_selected_in_the_old_profile() {
+        const ISD_R: [u8; 21] = hex!("01A4040C10 A0000005591010FFFFFFFF8900000100");
+        let (mut card, _) = card();
+        for interface in [Modem, Lpa] {
+            assert_eq!(sw(&mut card, interface, &hex!("0070000001")), 0x9000);
+            assert_eq!(sw(&mut card, interface, &ISD_R), 0x9000);
+            assert_eq!(sw(&mut card, interface, &hex!("00A4040C07 A0000000871002")), 0x9000);
+            assert_eq!(sw(&mut card, interface, &hex!("0020000108 31323334FFFFFFFF")), 0x9000);
+            assert_eq!(sw(&mut card, interface, &hex!("00B0870000")), 0x9000);
+        }
+        switch(&mut card, false);
+        for interface in [Modem, Lpa] {
+            assert_eq!(sw(&mut card, interface, &hex!("80F2000100")), 0x6A88);
+            assert_eq!(sw(&mut card, interface, &hex!("00B0000000")), 0x6986);
+            assert_eq!(sw(&mut card, interface, &hex!("81F2000100")), 0x9000, "the ISD-R stays selected");
+            let running = card.state.as_mut().map_err(|error| *error).unwrap();
+            let verified = running.interface(interface).as_ref().unwrap().verified;
+            assert_eq!(verified, Default::default());
+        }
+    }
+
+    #[test]
+    fn what_was_kept_in_memory_is_written_at_a_switch_but_not_for_a_deleted_profile() {
+        for deleted in [false, true] {
+            let (mut card, store) = card();
+            assert_eq!(sw(&mut card, Modem, &hex!("00A4040C07 A0000000871002")), 0x9000);
+            assert_eq!(sw(&mut card, Modem, &hex!("0020000108 31323334FFFFFFFF")), 0x9000);
+            assert_eq!(sw(&mut card, Modem, &hex!("00D68B0001 77")), 0x9000);
+            let _ = store.take_replaces();
+            if deleted {
+                store.restore(Default::default());
+            }
+            switch(&mut card, false);
+            assert_eq!(store.take_replaces(), u32::from(!deleted));
+            assert_eq!(store.snapshot().is_empty(), deleted);
+        }
+    }
+
+    #[test]
+    fn power_goes_even_if_nothing_can_be_written() {
+        let (mut card, store) = card();
+        assert_eq!(sw(&mut card, Modem, &hex!("00A4040C07 A0000000871002")), 0x9000);
+        assert_eq!(sw(&mut card, Modem, &hex!("0020000108 31323334FFFFFFFF")), 0x9000);
+        assert_eq!(sw(&mut card, Modem, &hex!("00D68B0001 77")), 0x9000);
+        store.arm(PowerCut { at_write: 0, written: false });
+        assert_eq!(card.power_down(Modem), Err(Error::StoreUnavailable));
+        assert_eq!(card.transmit(Modem, &STATUS).unwrap_err(), Error::NotPowered);
+        store.power_on();
+        let _ = store.take_replaces();
+        assert_eq!(card.power_down(Modem), Ok(()), "tried again, it is written");
+        assert_eq!(store.take_replaces(), 1);
+    }
 }

@@ -7,9 +7,11 @@ use aes::cipher::{BlockCipherEncrypt, KeyInit};
 use zeroize::Zeroize;
 
 /// Rotations r1 to r5 in bits, as TS 35.206 section 4.1 proposes them.
+#[cfg(any(test, feature = "testing"))]
 pub(crate) const ROTATIONS: [u8; 5] = [64, 0, 32, 64, 96];
 
 /// Constants c1 to c5, as TS 35.206 section 4.1 proposes them.
+#[cfg(any(test, feature = "testing"))]
 pub(crate) const CONSTANTS: [[u8; 16]; 5] = {
     const fn last(byte: u8) -> [u8; 16] {
         [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, byte]

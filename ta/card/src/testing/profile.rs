@@ -1,6 +1,7 @@
 //! A profile made by hand, small enough to know by heart, and a builder for others.
 
 use super::MemoryStore;
+use crate::install::{InstallOptions, Installer};
 use crate::naa::milenage::{CONSTANTS, ROTATIONS};
 use crate::platform::{ProfileSlot, StoreError};
 use crate::profile::{Algorithm, File, FileIndex, FileKind, Naa, Pin, Profile, Puk, Security, Unsaved};
@@ -226,4 +227,19 @@ pub fn profile(slot: ProfileSlot) -> Profile {
 /// Stores a profile as an installation does, without a registry. Errors: those of the store.
 pub fn store(store: &mut MemoryStore, mut profile: Profile) -> Result<(), StoreError> {
     profile.store_new(store)
+}
+
+/// Installs a profile package whose EF.ICCID holds `iccid`, as if it came from a bound profile package, without a
+/// registry. Errors: the EUICCResponse, DER, that says why not.
+pub fn install(package: &[u8], iccid: [u8; 10], slot: ProfileSlot) -> Result<Profile, Vec<u8>> {
+    let options = InstallOptions {
+        slot,
+        metadata: Vec::from(b"\xBF\x25\x00"),
+        iccid,
+        test_algorithm_allowed: true,
+        test_class: false,
+    };
+    let mut installer = Installer::new(options).map_err(|_| Vec::new())?;
+    installer.push(package).map_err(|error| error.response)?;
+    installer.finish().map(|installed| installed.profile).map_err(|error| error.response)
 }

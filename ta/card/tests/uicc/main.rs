@@ -8,6 +8,7 @@ mod pin;
 mod random;
 mod select;
 mod terminal;
+mod ts48;
 mod wire;
 
 use teuicc_apdu::Response;
