@@ -252,8 +252,8 @@ impl Running {
         for interface in [&mut self.modem, &mut self.lpa].into_iter().flatten() {
             interface.profile_gone();
         }
-        let queued = refresh && self.modem.as_mut().is_some_and(|modem| modem.session.queue_refresh());
-        self.card_changed |= !queued;
+        let told = self.modem.as_mut().is_some_and(|modem| modem.session.profile_switched(refresh));
+        self.card_changed |= !told;
         self.profile = self.euicc.enabled().map(|slot| Profile::load(store, slot)).transpose()?;
         Ok(())
     }
@@ -341,6 +341,19 @@ mod tests {
         assert_eq!(sw(&mut card, Modem, &hex!("80140000 0C 8103010104 02028281 030100")), 0x9000);
         assert!(!card.take_card_changed());
         assert_eq!(sw(&mut card, Modem, &hex!("80140000 0C 8103010104 02028281 030100")), 0x6985);
+    }
+
+    #[test]
+    fn one_refresh_tells_of_any_number_of_switches() {
+        let (mut card, _) = card();
+        assert_eq!(sw(&mut card, Modem, &WITH_REFRESH), 0x9000);
+        for refresh in [true, true, false] {
+            switch(&mut card, refresh);
+            assert!(card.proactive_pending() && !card.take_card_changed());
+        }
+        assert_eq!(card.transmit(Modem, &FETCH).unwrap().data[4], 1);
+        switch(&mut card, false);
+        assert!(!card.proactive_pending() && !card.take_card_changed());
     }
 
     #[test]

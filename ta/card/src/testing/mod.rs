@@ -45,13 +45,11 @@ impl MemoryStore {
     }
 
     /// How many objects were replaced since the last call.
-    #[must_use]
     pub fn take_replaces(&self) -> u32 {
         core::mem::take(&mut self.flash().replaces)
     }
 
     /// How many objects were removed since the last call.
-    #[must_use]
     pub fn take_removes(&self) -> u32 {
         core::mem::take(&mut self.flash().removes)
     }

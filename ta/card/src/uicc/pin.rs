@@ -7,6 +7,7 @@ use super::{Context, Outcome, Refusal};
 use crate::profile::Pin;
 use subtle::ConstantTimeEq;
 use teuicc_apdu::{Command, StatusWord};
+use zeroize::Zeroizing;
 
 /// Length of a PIN and of an unblocking key, padded with FF.
 const LEN: usize = 8;
@@ -186,13 +187,13 @@ fn attempt(
         }
         return Err(StatusWord::retries_left(left).into());
     }
-    let before = (pin.value, pin.enabled, pin.tries_left);
+    let before = (Zeroizing::new(pin.value), pin.enabled, pin.tries_left);
     secret.set_tries(pin, secret.max_tries(pin));
     success(pin);
     if let Err(error) = profile.store_hot(cx.env.store) {
         // What is stored counts: the try is taken, and nothing else happened.
         if let Some(pin) = profile.pins.get_mut(place) {
-            (pin.value, pin.enabled, pin.tries_left) = before;
+            (pin.value, pin.enabled, pin.tries_left) = (*before.0, before.1, before.2);
             secret.set_tries(pin, left);
         }
         return Err(error.into());

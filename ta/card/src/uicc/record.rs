@@ -89,7 +89,7 @@ fn open(cx: &mut Context<'_>, place: Place, operation: Operation) -> Result<(Fil
         return Err(StatusWord::INCOMPATIBLE_FILE_STRUCTURE.into());
     };
     let length = usize::from(length.max(1));
-    let count = cx.profile()?.content(index).len() / length;
+    let count = cx.profile()?.content(index).len().checked_div(length).unwrap_or(0);
     let count = u8::try_from(count).unwrap_or(254);
     Ok((index, Records { length, count, cyclic: matches!(kind, FileKind::Cyclic(_)) }))
 }

@@ -29,13 +29,14 @@ enum State {
 }
 
 impl Session {
-    /// Queues a REFRESH (UICC reset). False if the terminal did not announce that it can do it: nothing is queued.
-    pub(crate) fn queue_refresh(&mut self) -> bool {
-        if self.refresh_announced {
+    /// Another profile is enabled: queues a REFRESH (UICC reset) if `refresh` asks for it, the terminal announced that
+    /// it can do it, and none is under way already. Whether the terminal is going to be told by one.
+    pub(crate) fn profile_switched(&mut self, refresh: bool) -> bool {
+        if refresh && self.refresh_announced && self.state == State::Idle {
             self.state = State::Pending;
             self.number = if self.number >= 0xFE { 1 } else { self.number.saturating_add(1) };
         }
-        self.refresh_announced
+        self.state != State::Idle
     }
 
     /// The length in bytes of the proactive command that waits to be fetched.

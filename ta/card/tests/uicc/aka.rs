@@ -15,26 +15,26 @@ fn xor<const N: usize>(a: [u8; N], b: [u8; N]) -> [u8; N] {
     std::array::from_fn(|i| a[i] ^ b[i])
 }
 
-fn sqn(seq: u64, ind: u64) -> [u8; 6] {
+pub(crate) fn sqn(seq: u64, ind: u64) -> [u8; 6] {
     (seq << 5 | ind).to_be_bytes()[2..].try_into().unwrap()
 }
 
 /// The command with a challenge that the network makes for this SQN.
-fn challenge(rand: &[u8; 16], sqn: [u8; 6]) -> String {
+pub(crate) fn challenge(rand: &[u8; 16], sqn: [u8; 6]) -> String {
     let mut network = network();
     let (_, _, _, ak) = network.f2345(rand);
     let mac = network.f1(rand, &sqn, &AMF);
     format!("0088008122 10{} 10{}{}{}", string(rand), string(&xor(sqn, ak)), string(&AMF), string(&mac))
 }
 
-fn accepted(rand: &[u8; 16]) -> String {
+pub(crate) fn accepted(rand: &[u8; 16]) -> String {
     let (res, ck, ik, _) = network().f2345(rand);
     let kc: [u8; 8] = std::array::from_fn(|i| ck[i] ^ ck[i + 8] ^ ik[i] ^ ik[i + 8]);
     format!("DB08{}10{}10{}08{}", string(&res), string(&ck), string(&ik), string(&kc))
 }
 
 /// What the network reads from an AUTS: SQN_MS, after checking MAC-S.
-fn resynchronised(rand: &[u8; 16], answer: &str) -> [u8; 6] {
+pub(crate) fn resynchronised(rand: &[u8; 16], answer: &str) -> [u8; 6] {
     let answer = crate::hex(answer);
     assert_eq!(answer[..2], [0xDC, 14]);
     let mut network = network();

@@ -1,6 +1,8 @@
-//! What a modem does first, on the profile made by hand.
+//! What a modem does first, on the profile made by hand and on a built one.
 
-use crate::Bench;
+use crate::{Bench, SLOT, aka, hex, string};
+use teuicc_card::testing::profile;
+use teuicc_saip::build::{Algorithm, Ims, ProfileSpec, build};
 
 #[test]
 fn the_boot_sequence_of_a_modem() {
@@ -36,4 +38,52 @@ fn the_boot_sequence_of_a_modem() {
             assert_eq!(got, data, "{apdu}");
         }
     }
+}
+
+/// A profile as an SM-DP+ of this project makes it: PIN1 enabled, Milenage.
+#[test]
+fn a_built_profile_boots() {
+    let package = build(&ProfileSpec {
+        iccid: "89000123456789012341",
+        imsi: "001010123456063",
+        mnc_len: 2,
+        algorithm: Algorithm::Milenage,
+        key: &profile::K,
+        opc: &profile::OPC,
+        profile_type: "test",
+        service_provider_name: "test",
+        pin1: "1234",
+        pin1_enabled: true,
+        puk1: "11111111",
+        pin2: "9999",
+        puk2: "22222222",
+        adm1: "55555555",
+        msisdn: None,
+        access_class: None,
+        ims: Some(Ims::default()),
+    })
+    .unwrap();
+    let iccid: [u8; 10] = hex("98001032547698103214").try_into().unwrap();
+    let mut bench = Bench::with(profile::install(&package, iccid, SLOT).unwrap());
+    bench.ok("00A4000402 2FE2");
+    assert_eq!(bench.ok("00B000000A"), string(&iccid));
+    bench.select_usim();
+    bench.ok("00A4000402 6F07");
+    assert_eq!(bench.sw("00B0000009"), 0x6982);
+    let rand = [0x33; 16];
+    let challenge = aka::challenge(&rand, aka::sqn(32, 1));
+    assert_eq!(bench.sw(&challenge), 0x6982);
+    bench.verify_pin1();
+    assert_eq!(bench.ok("00B0000009"), "080910101032540636");
+    assert!(bench.ok(&challenge).starts_with(&aka::accepted(&rand)[..88]));
+    let answer = bench.ok(&challenge);
+    assert_eq!(aka::resynchronised(&rand, &answer), aka::sqn(32, 1));
+    // A modem may write its place; only an administrator the service table.
+    bench.ok("00A4000C02 6F7E");
+    bench.ok("00D600000B 0102030405060700F11000");
+    bench.ok("00A4000C02 6F38");
+    assert_eq!(bench.sw("00D6000001 FF"), 0x6982);
+    bench.ok("00A4040C07 A0000000871004");
+    bench.ok("00A4000C02 6F02");
+    assert_eq!(bench.sw("00B0000000"), 0x9000);
 }

@@ -27,16 +27,12 @@ fn read_binary() {
         (&["00A4000C027F10", "00B0000000"], "", 0x6986),
         (&["00A4000C027F10", "00B08D0000"], "", 0x6A82),
         (&["00A4040C07A0000000871002", "00B0870000"], "", 0x6982),
-        (&["00A4040C07A0000000871002", "00A4000C026F46", "00B0000000"], "", 0x6700),
+        (&["00A4040C07A0000000871002", "00A4000C026F46", "00B0000000"], "", 0x6985),
     ] {
         let mut bench = Bench::new();
         let (last, way) = apdus.split_last().unwrap();
         for apdu in way {
             let _ = bench.apdu(apdu);
-        }
-        if apdus.last() == Some(&"00B0000000") && apdus.contains(&"00A4000C026F46") {
-            assert_eq!(bench.sw(last), 0x6985, "deactivated");
-            continue;
         }
         assert_eq!(bench.apdu(last), (data.to_owned(), sw), "{apdus:?}");
     }
@@ -69,6 +65,19 @@ fn update_binary() {
     assert_eq!(bench.sw("00D68200 01 CC"), 0x6982);
     bench.reboot();
     assert_eq!(bench.ok("00B0850000"), "65786465");
+}
+
+#[test]
+fn a_deactivated_file_may_be_usable() {
+    let mut profile = profile::profile(crate::SLOT);
+    for file in profile.files.iter_mut().filter(|file| file.fid == 0x6F46) {
+        file.special = 0x40;
+    }
+    let mut bench = Bench::with(profile);
+    bench.select_usim();
+    assert_eq!(bench.sw("00A4000C026F46"), 0x6283);
+    assert_eq!(bench.ok("00B0000000"), string(b"off"));
+    bench.ok("00D6000001 4F");
 }
 
 #[test]
