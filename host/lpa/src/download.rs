@@ -87,8 +87,9 @@ pub struct Installed {
     pub metadata: ProfileMetadata,
     /// AID of its ISD-P.
     pub isdp_aid: Vec<u8>,
-    /// Which servers were told. What failed stays on the card, for [`crate::notifications::process`].
-    pub deliveries: Vec<Delivery>,
+    /// Which servers were told; an error if not even the card could be asked. What failed stays on the card, for
+    /// [`crate::notifications::process`].
+    pub deliveries: Result<Vec<Delivery>, LpaError>,
 }
 
 /// Downloads and installs a profile, and delivers the result.
@@ -170,11 +171,8 @@ impl<'a> Download<'a> {
         self.step(Stage::Fetching).await;
         let package = self.server.get_bound_profile_package(transaction, &prepared).await?;
         let (result, isdp_aid) = self.install(transaction, &offer.profile_metadata, &package).await?;
-        let deliveries = self.deliver(&result).await?;
-        match isdp_aid {
-            Ok(isdp_aid) => Ok(Installed { metadata, isdp_aid, deliveries }),
-            Err(error) => Err(error),
-        }
+        let deliveries = self.deliver(&result).await;
+        isdp_aid.map(|isdp_aid| Installed { metadata, isdp_aid, deliveries })
     }
 
     async fn step(&self, stage: Stage) {

@@ -61,7 +61,10 @@ impl<'a> Isdr<'a> {
         let channel = match answer[..] {
             [channel @ 1..=MAX_CHANNEL] => channel,
             _ => {
-                return Err(LpaError::CardAnswer { function: OPEN, problem: "it names no channel from 1 to 19".into() });
+                return Err(LpaError::CardAnswer {
+                    function: OPEN,
+                    problem: "it names no channel from 1 to 19".into(),
+                });
             }
         };
         let isdr = Isdr { io, channel };
@@ -69,10 +72,7 @@ impl<'a> Isdr<'a> {
         let select = command(SELECT, [class, ins::SELECT, SELECT_BY_AID, 0x00], &aid::ISDR, Some(256))?;
         match single(io, SELECT, select).await {
             Ok(_) => Ok(isdr),
-            Err(error) => {
-                isdr.close().await;
-                Err(error)
-            }
+            Err(error) => isdr.finish(Err(error)).await,
         }
     }
 

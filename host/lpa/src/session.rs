@@ -79,7 +79,11 @@ pub(crate) async fn authenticate(
     purpose: &Purpose<'_>,
 ) -> Result<Session, LpaError> {
     const FUNCTION: &str = "AuthenticateServer";
-    let info1 = isdr.get("GetEUICCInfo", tags::GET_EUICC_INFO1).await?;
+    const INFO: &str = "GetEUICCInfo";
+    let info1 = isdr.get(INFO, tags::GET_EUICC_INFO1).await?;
+    // It is for the server; here it is only seen to be one.
+    Tlv::parse(&info1, tags::GET_EUICC_INFO1)
+        .map_err(|error| LpaError::CardAnswer { function: INFO, problem: error.to_string() })?;
     let challenge = isdr.get("GetEUICCChallenge", tags::GET_EUICC_CHALLENGE).await?;
     let challenge = *read::<GetEuiccChallengeResponse<'_>>("GetEUICCChallenge", &challenge)?.challenge;
     let initiated = server.initiate_authentication(&challenge, &info1).await?;
