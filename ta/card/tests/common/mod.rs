@@ -107,6 +107,24 @@ impl Pki {
         }
     }
 
+    /// The published test PKI of SGP.26; `None` without it. There is no SM-DS in it.
+    pub fn sgp26(curve: Curve) -> Option<Self> {
+        let name = if curve == Curve::P256 { "NIST" } else { "BRP" };
+        let owner = |folder: &str, of: &str| {
+            let certificate = published(&format!("sgp26/{folder}/CERT_{of}_ECDSA_{name}.der"))?;
+            let key = published(&format!("sgp26/{folder}/SK_{of}_ECDSA_{name}.pkcs8.der"))?;
+            Some(Owner { key: teuicc_rsp::pkcs8::parse(&key).unwrap(), certificate })
+        };
+        Some(Pki {
+            curve,
+            ci: owner("CertificateIssuer", "CI")?,
+            eum: owner("EUM", "EUM")?,
+            dp_auth: owner("DPauth", "S_SM_DPauth")?,
+            dp_pb: owner("DPpb", "S_SM_DPpb")?,
+            ds_auth: owner("DPauth", "S_SM_DPauth")?,
+        })
+    }
+
     /// A certificate that the CI issues for `key`, changed by `change`.
     pub fn issue(&self, role: Role, key: SecretKey, change: impl FnOnce(&mut Template<'_>)) -> Owner {
         let mut template = Template {
