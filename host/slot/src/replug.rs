@@ -25,29 +25,44 @@ impl Default for Patience {
 #[derive(Debug)]
 pub(crate) struct Replug {
     patience: Patience,
+    /// Whether a proactive command waited at the last batch. The card's only one is the REFRESH after a switch.
+    pending: bool,
     due_at: Option<Instant>,
+}
+
+/// What a batch did that had not been done before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct News {
+    /// Another profile is enabled.
+    pub(crate) changed: bool,
+    /// A proactive command waits.
+    pub(crate) pending: bool,
 }
 
 impl Replug {
     pub(crate) fn new(patience: Patience) -> Self {
-        Replug { patience, due_at: None }
+        Replug { patience, pending: false, due_at: None }
     }
 
     /// A batch was executed over `interface`.
-    pub(crate) fn transmitted(&mut self, now: Instant, interface: Interface, done: &Transmitted) {
-        if !done.card_changed {
-            return;
+    pub(crate) fn transmitted(&mut self, now: Instant, interface: Interface, done: &Transmitted) -> News {
+        let pending = done.proactive_pending && !self.pending;
+        self.pending = done.proactive_pending;
+        let changed = done.card_changed || pending;
+        if changed {
+            let wait = match interface {
+                _ if done.proactive_pending => self.patience.refresh,
+                Interface::Lpa => Duration::ZERO,
+                Interface::Modem => self.patience.own_reset,
+            };
+            self.due_at = now.checked_add(wait);
         }
-        let wait = match interface {
-            _ if done.proactive_pending => self.patience.refresh,
-            Interface::Lpa => Duration::ZERO,
-            Interface::Modem => self.patience.own_reset,
-        };
-        self.due_at = now.checked_add(wait);
+        News { changed, pending }
     }
 
     /// The modem's interface was reset or powered down: the modem sees the new card at its next answer to reset.
     pub(crate) fn modem_reset(&mut self) {
+        self.pending = false;
         self.due_at = None;
     }
 
@@ -96,6 +111,23 @@ mod tests {
         }
     }
 
+    /// A card says that the profile changed, or queues a REFRESH; this one does not do both.
+    #[test]
+    fn a_refresh_alone_is_a_change_and_is_waited_for_once() {
+        let (mut replug, now) = machine();
+        let refresh = Transmitted { card_changed: false, ..changed(true) };
+        assert_eq!(replug.transmitted(now, Interface::Lpa, &refresh), News { changed: true, pending: true });
+        let later = now + OWN_RESET;
+        assert_eq!(replug.transmitted(later, Interface::Modem, &refresh), News { changed: false, pending: false });
+        assert_eq!(replug.wait(now), Some(REFRESH));
+        // Fetched, and not obeyed: the card says so when the modem answers.
+        let quiet = Transmitted { card_changed: false, ..changed(false) };
+        assert_eq!(replug.transmitted(later, Interface::Modem, &quiet), News { changed: false, pending: false });
+        assert_eq!(replug.wait(now), Some(REFRESH));
+        assert!(replug.transmitted(later, Interface::Modem, &changed(false)).changed);
+        assert_eq!(replug.wait(later), Some(OWN_RESET));
+    }
+
     #[test]
     fn a_modem_that_resets_is_not_replugged() {
         let (mut replug, now) = machine();
@@ -119,11 +151,11 @@ mod tests {
     #[test]
     fn a_batch_that_changes_nothing_leaves_the_wait_alone() {
         let (mut replug, now) = machine();
-        let other = |card_changed| Transmitted { card_changed, ..changed(true) };
-        replug.transmitted(now, Interface::Lpa, &other(false));
+        let nothing = |proactive_pending| Transmitted { card_changed: false, ..changed(proactive_pending) };
+        replug.transmitted(now, Interface::Lpa, &nothing(false));
         assert_eq!(replug.wait(now), None);
-        replug.transmitted(now, Interface::Lpa, &other(true));
-        replug.transmitted(now + OWN_RESET, Interface::Modem, &other(false));
+        replug.transmitted(now, Interface::Lpa, &changed(true));
+        replug.transmitted(now + OWN_RESET, Interface::Modem, &nothing(true));
         assert_eq!(replug.wait(now), Some(REFRESH));
     }
 }

@@ -96,7 +96,6 @@ impl Slot {
             replug: Replug::new(config.patience),
             powered: [false; 2],
             present: None,
-            pending: false,
         };
         let thread = thread::Builder::new().name("card".into()).spawn(move || worker.run(&queue))?;
         let queue = Mutex::new(Queue { work: Some(work), thread: Some(thread), latest });
@@ -289,8 +288,6 @@ struct Worker {
     powered: [bool; 2],
     /// Whether the card could be reached last time; `None` before the first time.
     present: Option<bool>,
-    /// Whether a proactive command waited last time.
-    pending: bool,
 }
 
 impl Worker {
@@ -379,14 +376,13 @@ impl Worker {
         self.current(interface, generation)?;
         let result = self.link.transmit(interface, commands);
         let done = self.seen(result)?;
-        if done.card_changed {
+        let news = self.replug.transmitted(Instant::now(), interface, &done);
+        if news.changed {
             self.tell(Event::CardChanged);
         }
-        if done.proactive_pending && !self.pending {
+        if news.pending {
             self.tell(Event::ProactivePending);
         }
-        self.pending = done.proactive_pending;
-        self.replug.transmitted(Instant::now(), interface, &done);
         self.current(interface, generation)?;
         Ok(done)
     }
@@ -394,7 +390,6 @@ impl Worker {
     fn modem_reset(&mut self, interface: Interface) {
         if interface == Interface::Modem {
             self.replug.modem_reset();
-            self.pending = false;
         }
     }
 

@@ -5,7 +5,7 @@ mod folder;
 mod store;
 
 pub use folder::OpenError;
-pub use store::FileStore;
+pub use store::{FileStore, Writes};
 
 use crate::link::{Exchange, LinkError};
 use std::path::Path;
@@ -21,6 +21,7 @@ pub struct Options {
 /// A card over a folder of files.
 pub struct SoftwareTee {
     card: Card<OsRng, FileStore>,
+    writes: Writes,
 }
 
 impl SoftwareTee {
@@ -30,7 +31,14 @@ impl SoftwareTee {
     pub fn open(folder: &Path, options: &Options) -> Result<SoftwareTee, OpenError> {
         let store = FileStore::open(folder, &options.owner)?;
         tracing::warn!(folder = %folder.display(), "software TEE for development: keys are only as safe as this folder");
-        Ok(SoftwareTee { card: Card::boot(Platform { rng: OsRng, store, rollback_protection: false }) })
+        let writes = store.writes();
+        Ok(SoftwareTee { card: Card::boot(Platform { rng: OsRng, store, rollback_protection: false }), writes })
+    }
+
+    /// The counter of its writes to the folder.
+    #[must_use]
+    pub fn writes(&self) -> Writes {
+        self.writes.clone()
     }
 }
 

@@ -12,6 +12,8 @@ use chacha20poly1305::aead::{AeadInOut, KeyInit};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use rustix::io::Errno;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use teuicc_card::{ObjectId, Store, StoreError};
 use zeroize::Zeroizing;
 
@@ -28,6 +30,18 @@ const MAX_FILE: u64 = (1 + NONCE + MAX_OBJECT + TAG) as u64;
 pub struct FileStore {
     folder: Folder,
     cipher: XChaCha20Poly1305,
+    writes: Writes,
+}
+
+/// Counts the objects that a store replaced. Clones count together.
+#[derive(Clone, Debug, Default)]
+pub struct Writes(Arc<AtomicU64>);
+
+impl Writes {
+    /// How many objects were replaced since the last call.
+    pub fn take(&self) -> u64 {
+        self.0.swap(0, Ordering::Relaxed)
+    }
 }
 
 impl FileStore {
@@ -38,7 +52,13 @@ impl FileStore {
             Some(key) => key,
             None => make_key(&folder)?,
         };
-        Ok(FileStore { cipher: XChaCha20Poly1305::new((&*key).into()), folder })
+        Ok(FileStore { cipher: XChaCha20Poly1305::new((&*key).into()), folder, writes: Writes::default() })
+    }
+
+    /// The counter of this store's writes.
+    #[must_use]
+    pub fn writes(&self) -> Writes {
+        self.writes.clone()
     }
 }
 
@@ -76,6 +96,7 @@ impl Store for FileStore {
         file.push(FORMAT);
         file.extend_from_slice(&nonce);
         file.extend_from_slice(&sealed);
+        self.writes.0.fetch_add(1, Ordering::Relaxed);
         self.folder.replace(&file_name(id), &file).map_err(store_error)
     }
 
