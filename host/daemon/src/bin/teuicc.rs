@@ -1,2 +1,5 @@
-//! Placeholder.
-fn main() {}
+//! `teuicc`: see [`teuicc_daemon::cli`].
+
+fn main() -> std::process::ExitCode {
+    teuicc_daemon::cli::main()
+}

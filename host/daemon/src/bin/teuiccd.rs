@@ -1,2 +1,5 @@
-//! Placeholder.
-fn main() {}
+//! `teuiccd`: see [`teuicc_daemon::daemon`].
+
+fn main() -> std::process::ExitCode {
+    teuicc_daemon::daemon::main()
+}

@@ -1,0 +1,365 @@
+//! `teuicc demo`: from an activation code to an authenticated modem.
+
+use crate::factory::{self, Settings};
+use crate::report;
+use crate::terminal::Terminal;
+use anyhow::{Context, bail};
+use serde_json::{Map, Value, json};
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use teuicc_lpa::download::{Order, Request, download};
+use teuicc_lpa::drive::{SlotCard, drive_card};
+use teuicc_lpa::http::TlsClient;
+use teuicc_lpa::notifications::{self, Which};
+use teuicc_lpa::profiles::{self, ProfileId};
+use teuicc_lpa::{ActivationCode, drive};
+use teuicc_modem_bridge::testing::modem::{BootReport, Modem, ModemOptions};
+use teuicc_modem_bridge::testing::network::{Authentication, Subscriber};
+use teuicc_modem_bridge::testing::vpcd::VpcdHost;
+use teuicc_modem_bridge::vpcd;
+use teuicc_rsp::crypto::Curve;
+use teuicc_rsp::{Eid, Iccid};
+use teuicc_rsp_server::{Metadata, NewProfile, OrderOptions, Server, ServerHandle, SmDp, SmDpConfig, TestPki};
+use teuicc_slot::software::{Options, SoftwareTee, Writes};
+use teuicc_slot::{CardLink, Slot, SlotConfig, Wire};
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+
+/// How long the modem waits for the card to be put in.
+const INSERTION: Duration = Duration::from_secs(10);
+/// The profile's subscriber: test network 001-01.
+const ICCID: &str = "8988211000000000016";
+const IMSI: &str = "001010000000001";
+
+/// What `teuicc demo` takes.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  teuicc demo\n  teuicc demo --json\n  teuicc demo --keep /tmp/teuicc-demo")]
+pub(super) struct Arguments {
+    /// Keep the state in this folder, which must not exist or be empty
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+}
+
+pub(super) fn run(arguments: &Arguments, json: bool) -> anyhow::Result<()> {
+    let mut steps = Steps { json, started: Instant::now() };
+    let result = folder(arguments.keep.as_deref()).and_then(|folder| {
+        let result = demo(folder.path(), &mut steps);
+        folder.close()?;
+        result
+    });
+    let made = match &result {
+        Ok(made) => Made::new("an activation code became an authenticated modem").with("steps", made.steps),
+        Err(_) => Made::new("the demo did not work"),
+    };
+    steps.print("demo", result.is_ok(), steps.started.elapsed(), &made);
+    result.map(|_| ())
+}
+
+/// The folder of the demo's state: kept, or removed when it ends.
+enum Folder {
+    Kept(PathBuf),
+    Temporary(tempfile::TempDir),
+}
+
+fn folder(keep: Option<&Path>) -> anyhow::Result<Folder> {
+    let Some(keep) = keep else {
+        return Ok(Folder::Temporary(tempfile::Builder::new().prefix("teuicc-demo-").tempdir()?));
+    };
+    if std::fs::read_dir(keep).is_ok_and(|mut entries| entries.next().is_some()) {
+        bail!("{} is not empty; name a folder that is, or does not exist", keep.display());
+    }
+    std::fs::create_dir_all(keep).with_context(|| format!("making {}", keep.display()))?;
+    Ok(Folder::Kept(keep.to_owned()))
+}
+
+impl Folder {
+    fn path(&self) -> &Path {
+        match self {
+            Folder::Kept(path) => path,
+            Folder::Temporary(folder) => folder.path(),
+        }
+    }
+
+    fn close(self) -> anyhow::Result<()> {
+        match self {
+            Folder::Kept(_) => Ok(()),
+            Folder::Temporary(folder) => folder.close().context("removing the demo's folder"),
+        }
+    }
+}
+
+/// Prints what happens.
+struct Steps {
+    json: bool,
+    started: Instant,
+}
+
+/// What a step made: in words, and by name.
+struct Made {
+    text: String,
+    fields: Map<String, Value>,
+}
+
+impl Made {
+    fn new(text: impl Into<String>) -> Self {
+        Made { text: text.into(), fields: Map::new() }
+    }
+
+    fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.fields.insert(name.to_owned(), value.into());
+        self
+    }
+}
+
+impl Steps {
+    /// Runs one step and says how it went.
+    fn step<T>(&mut self, name: &str, work: impl FnOnce() -> anyhow::Result<(T, Made)>) -> anyhow::Result<T> {
+        let started = Instant::now();
+        match work() {
+            Ok((result, made)) => {
+                self.print(name, true, started.elapsed(), &made);
+                Ok(result)
+            }
+            Err(error) => {
+                self.print(name, false, started.elapsed(), &Made::new("failed").with("error", format!("{error:#}")));
+                Err(error.context(format!("step {name:?}")))
+            }
+        }
+    }
+
+    fn print(&self, name: &str, ok: bool, took: Duration, made: &Made) {
+        let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        let mut object = json!({ "step": name, "ok": ok, "ms": ms });
+        if let Some(object) = object.as_object_mut() {
+            object.extend(made.fields.clone());
+        }
+        report::result(self.json, object, || {
+            format!("{} {name:<14} {ms:>6} ms  {}", if ok { "ok    " } else { "FAILED" }, made.text)
+        });
+    }
+}
+
+/// What the demo as a whole made.
+struct Demo {
+    steps: u32,
+}
+
+fn demo(folder: &Path, steps: &mut Steps) -> anyhow::Result<Demo> {
+    let quiet = steps.json;
+    let runtime = Runtime::new().context("starting the runtime")?;
+    let mut count = 0;
+    let mut step_count = || count += 1;
+
+    step_count();
+    let pki = steps.step("pki", || {
+        let pki = TestPki::generate(&folder.join("pki"))?;
+        Ok((pki, Made::new("test PKI: CI, EUM and SM-DP+, on NIST P-256 and brainpoolP256r1")))
+    })?;
+
+    step_count();
+    let (slot, eid, writes) = steps.step("personalize", || {
+        let (slot, eid, writes) = personalized_card(&folder.join("card"), &pki)?;
+        let made = Made::new(format!("card in the software TEE, EID {eid}"))
+            .with("eid", eid.to_string())
+            .with("store_writes", writes.take());
+        Ok(((slot, eid, writes), made))
+    })?;
+
+    step_count();
+    let server = steps.step("smdp", || {
+        let server = runtime.block_on(serve(folder, &pki))?;
+        let made = Made::new(format!("SM-DP+ {} serves ES9+ over TLS", server.address)).with("address", server.address.clone());
+        Ok((server, made))
+    })?;
+
+    step_count();
+    let (code, mut subscriber) = steps.step("order", || {
+        let (code, subscriber) = order(folder, &runtime, &server.smdp)?;
+        let made = Made::new(format!("ordered; activation code {code}"))
+            .with("activation_code", code.clone())
+            .with("iccid", ICCID)
+            .with("imsi", IMSI);
+        Ok(((code, subscriber), made))
+    })?;
+
+    step_count();
+    let mut http = TlsClient::new(&[pki.ci_certificate(Curve::P256).context("the test PKI has no CI on P-256")?])?;
+    let iccid = steps.step("download", || {
+        let mut card = SlotCard::power_up(&slot)?;
+        let mut user = Terminal::new(true, quiet);
+        let request = Request::new(Order::ActivationCode(code.parse::<ActivationCode>()?));
+        let installed = drive(download(request), &mut card, &mut http, &mut user);
+        user.finish();
+        let installed = installed?;
+        let iccid = installed.metadata.iccid;
+        let made = Made::new(format!("profile {iccid} downloaded, installed, and its SM-DP+ told"))
+            .with("iccid", iccid.to_string())
+            .with("isdp_aid", hex::encode_upper(&installed.isdp_aid))
+            .with("store_writes", writes.take());
+        Ok((iccid, made))
+    })?;
+
+    step_count();
+    steps.step("enable", || {
+        let mut card = SlotCard::power_up(&slot)?;
+        drive_card(profiles::enable(ProfileId::Iccid(iccid), true), &mut card)?;
+        let listed = drive_card(profiles::list(), &mut card)?;
+        if !listed.iter().any(|profile| profile.iccid == Some(iccid) && profile.enabled) {
+            bail!("the card does not list the profile as enabled");
+        }
+        let switch_writes = writes.take();
+        let delivered = drive(notifications::process(Which::All), &mut card, &mut http, &mut Terminal::new(true, true))?;
+        let made = Made::new("profile enabled, and its SM-DP+ told")
+            .with("iccid", iccid.to_string())
+            .with("store_writes", switch_writes)
+            .with("notifications", delivered.iter().filter(|delivery| delivery.is_delivered()).count());
+        writes.take();
+        Ok(((), made))
+    })?;
+
+    step_count();
+    let mut attachment = steps.step("attach", || {
+        let mut attachment = Attachment::new(&runtime, &slot)?;
+        let report = attachment.boot(iccid)?;
+        let made = Made::new(format!(
+            "modem booted over vpcd: IMSI {}, {} APDUs, {} files read",
+            report.imsi, report.apdus, report.files.len()
+        ))
+        .with("iccid", report.iccid.clone())
+        .with("imsi", report.imsi.clone())
+        .with("apdus", report.apdus)
+        .with("files_read", report.files.len())
+        .with("store_writes", writes.take());
+        Ok((attachment, made))
+    })?;
+
+    step_count();
+    steps.step("aka", || {
+        let challenge = subscriber.challenge(random()?);
+        let answer = attachment.modem.authenticate(&challenge.rand, &challenge.autn)?;
+        if !challenge.accepts(&answer) {
+            bail!("the network does not accept the card's answer: {answer:?}");
+        }
+        let made = Made::new("AKA: card and network agree on RES, CK and IK").with("store_writes", writes.take());
+        Ok(((), made))
+    })?;
+
+    step_count();
+    steps.step("resynchronize", || {
+        resynchronize(&mut attachment.modem, &mut subscriber)?;
+        let made = Made::new("AKA with a stale sequence number: AUTS, resynchronization, then success")
+            .with("store_writes", writes.take());
+        Ok(((), made))
+    })?;
+
+    step_count();
+    steps.step("shutdown", || {
+        let apdus = attachment.detach(&runtime)?;
+        runtime.block_on(server.shutdown());
+        slot.blocking_close();
+        Ok(((), Made::new("modem, SM-DP+ and card stopped").with("apdus", apdus).with("eid", eid.to_string())))
+    })?;
+    Ok(Demo { steps: count })
+}
+
+fn personalized_card(folder: &Path, pki: &TestPki) -> anyhow::Result<(Slot, Eid, Writes)> {
+    let card = SoftwareTee::open(folder, &Options { owner: "teuicc demo".into() })?;
+    let writes = card.writes();
+    let mut link: Wire<SoftwareTee> = Wire::new(card);
+    link.hello().context("asking the card who it is")?;
+    let eid = factory::personalize(&mut link, pki, None, &Settings::default())?;
+    Ok((Slot::start(link, SlotConfig::default())?, eid, writes))
+}
+
+async fn serve(folder: &Path, pki: &TestPki) -> anyhow::Result<ServerHandle> {
+    let config = SmDpConfig { folder: folder.join("smdp"), pki: pki.folder().to_owned(), address: None };
+    let smdp = Arc::new(SmDp::open(&config).await?);
+    Ok(Server::start(smdp, (Ipv4Addr::LOCALHOST, 0).into()).await?)
+}
+
+/// Describes a profile with fresh keys, adds and orders it. The activation code, and the subscriber as the network
+/// knows it.
+fn order(folder: &Path, runtime: &Runtime, smdp: &SmDp) -> anyhow::Result<(String, Subscriber)> {
+    let (k, opc) = (random()?, random()?);
+    let description = folder.join("profile.toml");
+    let text = format!(
+        "iccid = \"{ICCID}\"\nimsi = \"{IMSI}\"\nk = \"{}\"\nopc = \"{}\"\nspn = \"teuicc\"\nname = \"Demo\"\n",
+        hex::encode(k),
+        hex::encode(opc)
+    );
+    std::fs::write(&description, text).with_context(|| format!("writing {}", description.display()))?;
+    let profile = NewProfile::from_file(&description, Metadata::default())?;
+    let code = runtime.block_on(async {
+        let iccid = smdp.add_profile(&profile).await?;
+        smdp.order(&OrderOptions { iccid: Some(iccid), ..OrderOptions::default() }).await
+    })?;
+    Ok((code.to_string(), Subscriber::new(k, opc, 0)))
+}
+
+/// A modem behind a vpcd reader, with the card in it.
+struct Attachment {
+    modem: Modem<VpcdHost>,
+    stop: oneshot::Sender<()>,
+    bridge: tokio::task::JoinHandle<Result<(), vpcd::BridgeError>>,
+    status: Arc<vpcd::Status>,
+}
+
+impl Attachment {
+    fn new(runtime: &Runtime, slot: &Slot) -> anyhow::Result<Self> {
+        let mut reader = VpcdHost::bind().context("starting the modem's reader")?;
+        let config = vpcd::Config { address: reader.address()?.to_string(), ..vpcd::Config::default() };
+        let (stop, stopped) = oneshot::channel();
+        let status = Arc::new(vpcd::Status::default());
+        let (slot, shown) = (slot.clone(), status.clone());
+        let bridge = runtime.spawn(async move {
+            // An error means that the sender is gone, which is a stop too.
+            vpcd::run(slot, config, &shown, async move { drop(stopped.await) }).await
+        });
+        reader.await_card(INSERTION).context("waiting for the card in the modem's reader")?;
+        Ok(Attachment { modem: Modem::new(reader, ModemOptions::default()), stop, bridge, status })
+    }
+
+    fn boot(&mut self, iccid: Iccid) -> anyhow::Result<BootReport> {
+        let report = self.modem.boot().context("the modem's boot")?;
+        if report.iccid != iccid.to_string() || report.imsi != IMSI {
+            bail!("the modem found ICCID {} and IMSI {}: not the profile that was installed", report.iccid, report.imsi);
+        }
+        Ok(report)
+    }
+
+    /// Takes the card away. How many TPDUs the modem sent in all.
+    fn detach(self, runtime: &Runtime) -> anyhow::Result<u64> {
+        // The bridge may have ended by itself; then its result says so.
+        let _ = self.stop.send(());
+        runtime.block_on(self.bridge)?.context("the bridge to the modem")?;
+        Ok(self.status.commands())
+    }
+}
+
+/// The network has lost count: its challenge is stale, the card answers AUTS, and the network catches up.
+fn resynchronize(modem: &mut Modem<VpcdHost>, subscriber: &mut Subscriber) -> anyhow::Result<()> {
+    let newest = subscriber.sqn();
+    subscriber.set_sqn(0);
+    let stale = subscriber.challenge_with(random()?, newest);
+    let answer = modem.authenticate(&stale.rand, &stale.autn)?;
+    let Authentication::SynchronisationFailure(auts) = answer else {
+        bail!("the card took a sequence number that it had seen: {answer:?}");
+    };
+    if !subscriber.resynchronise(&stale, &auts) {
+        bail!("AUTS does not come from this card");
+    }
+    let challenge = subscriber.challenge(random()?);
+    let answer = modem.authenticate(&challenge.rand, &challenge.autn)?;
+    if !challenge.accepts(&answer) {
+        bail!("after the resynchronization the card still answers {answer:?}");
+    }
+    Ok(())
+}
+
+fn random() -> anyhow::Result<[u8; 16]> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).context("the system's random source")?;
+    Ok(bytes)
+}
