@@ -5,7 +5,8 @@
 //! What is reported (clauses 7.2, 7.3, 8.1.3, 8.10): a profile element, or a part of one, that this card does not
 //! support is a warning and is left out, unless it is mandated; everything else that is wrong ends the installation.
 //! The report of a success holds the warnings and ends with a PEStatus ok without an identification; that of a
-//! failure ends with the error, its offset, and profileInstallationAborted.
+//! failure ends with the error, its offset, and profileInstallationAborted. memory-failure(2) is never reported: the
+//! store is not touched here.
 
 mod aka;
 mod codes;
@@ -21,12 +22,16 @@ use alloc::vec::Vec;
 use teuicc_rsp::codes::ErrorReason;
 use teuicc_saip::order::OrderChecker;
 use teuicc_saip::pe::{ProfileElement, PukConfiguration};
+use teuicc_saip::status::MAX_STATUSES;
 use teuicc_saip::{Element, EuiccResponse, PeKind, PeStatus, StatusCode, next_element};
 use teuicc_tlv::{OutOfMemory, TryBytes};
 use zeroize::{Zeroize, Zeroizing};
 
 /// How many bytes are looked at together.
 const PIECE: usize = 1024;
+
+/// Most warnings in a report.
+const MAX_WARNINGS: usize = MAX_STATUSES - 1;
 
 /// What the installer must know beside the package.
 pub(crate) struct InstallOptions {
@@ -250,7 +255,7 @@ impl Build {
         self.order.feed(element.kind).map_err(|violation| place(violation.status().into()))?;
         if let Some(unknown) = element.unknown {
             let status = PeStatus::new(StatusCode::InvalidParameter).of(element.identification()).at(unknown.offset);
-            self.response.push(status)?;
+            self.warn(status)?;
         }
         let (files, context, room) = (self.profile.files.len(), self.context, self.room);
         match self.content(element).map_err(place) {
@@ -258,7 +263,7 @@ impl Build {
                 self.profile.files.truncate(files);
                 self.context = context;
                 self.room = room;
-                Ok(self.response.push(failure.status)?)
+                self.warn(failure.status)
             }
             other => other,
         }
@@ -286,9 +291,12 @@ impl Build {
         }
     }
 
-    /// Reports something that was left out.
+    /// Reports something that was left out, as long as there is a place left for how it ends.
     fn warn(&mut self, status: PeStatus) -> Outcome {
-        Ok(self.response.push(status)?)
+        if self.response.statuses.len() < MAX_WARNINGS {
+            self.response.push(status)?;
+        }
+        Ok(())
     }
 
     /// The error result, with the whole report.

@@ -3,7 +3,7 @@
 extern crate std;
 
 use super::*;
-use crate::platform::{ObjectId, Store};
+use crate::platform::ObjectId;
 use crate::profile::{Algorithm, FileKind, SharedPins};
 use crate::testing::MemoryStore;
 use hex_literal::hex;
@@ -490,19 +490,16 @@ fn test_profiles_need_test_keys() {
 
 #[test]
 fn unsupported_elements_are_refused_or_left_out() {
-    let eap = |mandated| element(0xBB, 105, mandated, &[&hex!("8106 67810F01020C")]);
-    let non_standard = |mandated| element(0xA9, 105, mandated, &[&hex!("8103 2A0304 8201 00")]);
-    let application = |mandated| element(0xA8, 105, mandated, &[]);
-    let unknown_template = |mandated| element(0xB1, 105, mandated, &[&hex!("8106 67810F010263")]);
-    let cases: [(&dyn Fn(bool) -> Vec<u8>, StatusCode); 4] = [
-        (&eap, StatusCode::PeNotSupported),
-        (&non_standard, StatusCode::PeNotSupported),
-        (&application, StatusCode::RuntimeNotSupported),
-        (&unknown_template, StatusCode::TemplateNotSupported),
+    let cases = [
+        (0xBB, hex!("8106 67810F01020C").to_vec(), StatusCode::PeNotSupported),
+        (0xA9, hex!("8103 2A0304 8201 00").to_vec(), StatusCode::PeNotSupported),
+        (0xA8, Vec::new(), StatusCode::RuntimeNotSupported),
+        (0xB1, hex!("8106 67810F010263").to_vec(), StatusCode::TemplateNotSupported),
     ];
     let domain = security_domain(0x0F, &[1]);
-    for (make, code) in cases {
-        let with = |mandated| milenage().before(PeKind::End, [domain.clone(), make(mandated)]);
+    for (tag, members, code) in cases {
+        let with =
+            |mandated| milenage().before(PeKind::End, [domain.clone(), element(tag, 105, mandated, &[&members])]);
         with(true).fails_with(PE_PROCESSING, status(code, 105));
         let profile = with(false).installs_with(&[status(code, 105)]);
         assert_eq!(profile.kept, domain);
@@ -512,6 +509,14 @@ fn unsupported_elements_are_refused_or_left_out() {
     rfu.fails_with(PE_PROCESSING, of_header(StatusCode::PeNotSupported));
     let unknown = milenage().before(PeKind::End, [element(0xBF22, 105, false, &[])]);
     unknown.installs_with(&[status(StatusCode::PeNotSupported, 105)]);
+}
+
+#[test]
+fn many_warnings_leave_room_for_the_end() {
+    let ignored = |_| element(0xA9, 105, false, &[&hex!("8103 2A0304 8201 00")]);
+    let installed = milenage().before(PeKind::End, (0..300).map(ignored)).install().unwrap();
+    let statuses = statuses(&installed.response);
+    assert_eq!((statuses.len(), statuses.last()), (256, Some(&PeStatus::new(StatusCode::Ok))));
 }
 
 #[test]
