@@ -46,7 +46,7 @@ impl<R: Rng, S: Store> Card<R, S> {
     #[cfg(feature = "testing")]
     #[must_use]
     pub fn boot_with_profile(platform: Platform<R, S>, slot: ProfileSlot) -> Self {
-        let state = Euicc::load(&mut crate::testing::MemoryStore::new())
+        let state = Euicc::load(&mut crate::testing::NoStore)
             .and_then(|euicc| Running::new(&platform.store, euicc, Some(slot)));
         Card { platform, state: state.map_err(wire_error) }
     }

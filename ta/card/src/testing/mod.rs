@@ -139,6 +139,27 @@ impl Store for MemoryStore {
     }
 }
 
+/// A store with nothing in it, that takes nothing and needs no memory.
+pub(crate) struct NoStore;
+
+impl Store for NoStore {
+    fn load(&self, _: ObjectId) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(None)
+    }
+
+    fn replace(&mut self, _: ObjectId, _: &[u8]) -> Result<(), StoreError> {
+        Err(StoreError::Full)
+    }
+
+    fn remove(&mut self, _: ObjectId) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn list(&self) -> Result<Vec<ObjectId>, StoreError> {
+        Ok(Vec::new())
+    }
+}
+
 /// A random source with no randomness: the same seed gives the same bytes.
 pub struct SeededRng(u64);
 

@@ -1,0 +1,148 @@
+//! Every allocation of every command fails once: an error answer, never an abort, and the card goes on.
+#![allow(unsafe_code, reason = "a global allocator cannot be written without")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use teuicc_card::testing::{MemoryStore, platform, profile};
+use teuicc_card::{Card, ProfileSlot};
+use teuicc_wire::Interface::{Lpa, Modem};
+
+thread_local! {
+    /// How many allocations of this thread still succeed; `None` for all.
+    static LEFT: Cell<Option<u32>> = const { Cell::new(None) };
+}
+
+/// The system's allocator, until the thread's allocations are used up.
+struct Failing;
+
+fn may_allocate() -> bool {
+    LEFT.with(|left| match left.get() {
+        None => true,
+        Some(0) => false,
+        Some(count) => {
+            left.set(Some(count - 1));
+            true
+        }
+    })
+}
+
+// SAFETY: forwards to the system's allocator, or gives null, which the contract allows.
+unsafe impl GlobalAlloc for Failing {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's contract is the same.
+        if may_allocate() { unsafe { System.alloc(layout) } } else { std::ptr::null_mut() }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's contract is the same.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: the caller's contract is the same.
+        if may_allocate() { unsafe { System.realloc(pointer, layout, size) } } else { std::ptr::null_mut() }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Failing = Failing;
+
+const SLOT: ProfileSlot = ProfileSlot::new(0).unwrap();
+
+/// A session that reaches every command; each must succeed when memory is there.
+const SESSION: &[&[u8]] = &[
+    b"\x00\xA4\x00\x04\x02\x3F\x00",
+    b"\x80\xAA\x00\x00\x05\xA9\x03\x83\x01\x07",
+    b"\x80\x10\x00\x00\x04\xFF\xFF\xFF\xFF",
+    b"\x80\xC2\x00\x00\x05\xD1\x03\x82\x01\x81",
+    b"\x00\x84\x00\x00\x08",
+    b"\x00\x70\x00\x00\x01",
+    b"\x01\xA4\x04\x04\x10\xA0\x00\x00\x05\x59\x10\x10\xFF\xFF\xFF\xFF\x89\x00\x00\x01\x00",
+    b"\x81\xF2\x00\x01\x00",
+    b"\x00\xA4\x04\x04\x07\xA0\x00\x00\x00\x87\x10\x02",
+    b"\x00\x20\x00\x01\x08\x31\x32\x33\x34\xFF\xFF\xFF\xFF",
+    b"\x00\x24\x00\x01\x10\x31\x32\x33\x34\xFF\xFF\xFF\xFF\x31\x32\x33\x34\xFF\xFF\xFF\xFF",
+    b"\x00\x26\x00\x01\x08\x31\x32\x33\x34\xFF\xFF\xFF\xFF",
+    b"\x00\x28\x00\x01\x08\x31\x32\x33\x34\xFF\xFF\xFF\xFF",
+    b"\x00\x2C\x00\x01\x10\x31\x32\x33\x34\x35\x36\x37\x38\x31\x32\x33\x34\xFF\xFF\xFF\xFF",
+    b"\x80\xF2\x00\x00\x00",
+    b"\x00\xB0\x87\x00\x00",
+    b"\x00\xD6\x8B\x00\x01\x01",
+    b"\x00\xDC\x00\xE3\x03\x61\x62\x63",
+    b"\x00\xB2\x00\xE2\x03",
+    b"\x00\x88\x00\x80\x11\x10\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00",
+    b"\x00\xA4\x04\x0C\x07\xA0\x00\x00\x00\x87\x10\x04",
+    // XOR with RAND and SQN of zeros: AUTN is AK, AMF 0 and the MAC.
+    b"\x00\x88\x00\x81\x22\x10\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\
+      \x10\x03\x04\x05\x06\x07\x08\x00\x00\x00\x01\x02\x03\x04\x05\x06\x07",
+];
+
+fn card() -> Card<teuicc_card::testing::SeededRng, MemoryStore> {
+    let mut store = MemoryStore::new();
+    profile::store(&mut store, profile::profile(SLOT)).unwrap();
+    let mut card = Card::boot_with_profile(platform(store, 1), SLOT);
+    card.power_up(Modem).unwrap();
+    card.power_up(Lpa).unwrap();
+    card
+}
+
+#[test]
+fn every_allocation_fails_once() {
+    for (place, command) in SESSION.iter().enumerate() {
+        let mut failures = 0;
+        for allowed in 0.. {
+            assert!(allowed < 1000, "{command:02X?} never succeeds");
+            let mut card = card();
+            for before in &SESSION[..place] {
+                assert_eq!(card.transmit(Modem, before).unwrap().sw.0, 0x9000, "{before:02X?}");
+            }
+            LEFT.set(Some(allowed));
+            let response = card.transmit(Modem, command);
+            LEFT.set(None);
+            let sw = response.unwrap().sw.0;
+            if sw == 0x9000 {
+                break;
+            }
+            assert!(matches!(sw, 0x6F00 | 0x6581 | 0x6A84), "{command:02X?}: {sw:04X}");
+            failures += 1;
+            assert_eq!(card.transmit(Modem, SESSION[0]).unwrap().sw.0, 0x9000, "the card goes on");
+        }
+        println!("{command:02X?}: {failures} failures");
+    }
+}
+
+#[test]
+fn requests_without_memory_are_answered_or_empty() {
+    let mut request = vec![1, 0x12, 0, 0, 0, 0, 9, 0, 7];
+    request.extend_from_slice(SESSION[0]);
+    for allowed in 0.. {
+        let mut card = card();
+        LEFT.set(Some(allowed));
+        let answer = card.process(&request);
+        LEFT.set(None);
+        match answer.as_slice() {
+            [] => assert_eq!(allowed, 0),
+            [1, 0, ..] if answer.ends_with(&[0x90, 0x00]) => return,
+            [1, 0, ..] => assert!(answer.ends_with(&[0x6F, 0x00])),
+            other => assert_eq!(other, [1, teuicc_wire::Error::OutOfMemory.code()]),
+        }
+    }
+}
+
+#[test]
+fn booting_without_memory_is_an_error() {
+    let mut store = MemoryStore::new();
+    profile::store(&mut store, profile::profile(SLOT)).unwrap();
+    for allowed in 0..100_000 {
+        // Cloned before, for the sake of the platform's own allocations.
+        let platform = platform(store.clone(), 1);
+        LEFT.set(Some(allowed));
+        let mut card = Card::boot_with_profile(platform, SLOT);
+        LEFT.set(None);
+        match card.power_up(Modem) {
+            Ok(_) => return,
+            Err(error) => assert_eq!(error, teuicc_wire::Error::OutOfMemory),
+        }
+    }
+    panic!("it never boots");
+}
