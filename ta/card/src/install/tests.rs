@@ -13,6 +13,7 @@ use std::path::Path;
 use std::string::String;
 use std::{env, fs, println, vec};
 use teuicc_saip::build::{self, Ims, ProfileSpec, USIM_AID, build};
+use teuicc_saip::pe::Service;
 use teuicc_tlv::{Tag, Writer};
 
 const SLOT: ProfileSlot = ProfileSlot::new(3).unwrap();
@@ -257,8 +258,12 @@ fn algorithm(id: u8, options: u8, key: &[u8], opc: &[u8], rest: &[u8]) -> Vec<u8
 fn published_packages_come_up() {
     for (name, package) in published() {
         println!("{name}");
+        if mandates(&package, Service::Javacard) {
+            Package::split(&package).fails_with(PE_PROCESSING, of_header(StatusCode::RuntimeNotSupported));
+            continue;
+        }
         let mut profile = Package::split(&package).installs_with(&[gba_warning(&package)]);
-        assert_eq!(content(&profile, &[0x2FE2]), hex!("98001032547698103214"));
+        assert_eq!(content(&profile, &[0x2FE2]), iccid_of(&package));
         let imsi = if name.starts_with("TS48v7") { hex!("080910101032547698") } else { hex!("080910101032540636") };
         assert_eq!(content(&profile, &[0x7FD0, 0x6F07]), imsi);
         let adfs: Vec<&[u8]> = profile.adfs().map(|(_, adf)| &adf.aid[..7]).collect();
@@ -276,6 +281,13 @@ fn published_packages_come_up() {
         let mut loaded = Profile::load(&store, SLOT).unwrap();
         assert_eq!(stored(&mut loaded), objects);
         assert!(objects[&ObjectId::Base(SLOT)].len() < package.len());
+    }
+}
+
+fn mandates(package: &[u8], service: Service) -> bool {
+    match next_element(package).unwrap().unwrap().content {
+        ProfileElement::Header(header) => header.services.contains(service),
+        _ => false,
     }
 }
 
@@ -355,7 +367,7 @@ proptest! {
     #[test]
     fn segmentation_makes_no_difference(seed in proptest::collection::vec(any::<proptest::sample::Index>(), 0..40)) {
         let built = milenage().bytes();
-        for package in published().into_values().take(1).chain([built]) {
+        for package in published().into_values().rev().take(1).chain([built]) {
             let mut cuts: Vec<usize> = seed.iter().map(|index| index.index(package.len())).collect();
             cuts.sort_unstable();
             let mut pieces = install_with(&package, &cuts, options(iccid_of(&package))).unwrap();

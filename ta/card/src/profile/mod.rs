@@ -223,6 +223,14 @@ impl Algorithm {
     }
 }
 
+impl Drop for Profile {
+    /// Security domains have keys, and so have files of the network access applications.
+    fn drop(&mut self) {
+        self.kept.zeroize();
+        self.files.iter_mut().for_each(|file| file.content.zeroize());
+    }
+}
+
 impl Drop for Pin {
     fn drop(&mut self) {
         self.value.zeroize();
