@@ -150,7 +150,9 @@ pub struct BootReport {
 /// The state of PIN 1, as an empty VERIFY PIN tells it (TS 102 221 section 11.1.9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PinState {
-    /// Verified, or disabled.
+    /// Disabled, by the PIN status template of the USIM.
+    Disabled,
+    /// Verified.
     Open,
     /// To be verified, with so many tries left.
     Tries(u8),
@@ -455,7 +457,7 @@ impl<T: Transport> Modem<T> {
         if find(&status, 0x62).and_then(|fcp| find(fcp, 0x84)) != Some(aid) {
             return wrong("STATUS", "the current application is not the USIM");
         }
-        report.pin = self.pin_state()?;
+        report.pin = if pin1_disabled(&fcp) { PinState::Disabled } else { self.pin_state()? };
         if let (PinState::Tries(_), Some(pin)) = (report.pin, self.options.pin.clone()) {
             report.pin = self.verify_pin(&pin)?;
         }
@@ -465,7 +467,9 @@ impl<T: Transport> Modem<T> {
         let imsi = report.files.get(&application_name("USIM", &[EF_IMSI]));
         report.imsi = match imsi.and_then(|content| imsi_digits(content)) {
             Some(imsi) => imsi,
-            None if report.pin == PinState::Open => return wrong("EF.IMSI", "it cannot be read, or is malformed"),
+            None if matches!(report.pin, PinState::Open | PinState::Disabled) => {
+                return wrong("EF.IMSI", "it cannot be read, or is malformed");
+            }
             None => String::new(),
         };
         let ad = report.files.get(&application_name("USIM", &[EF_AD]));
@@ -492,8 +496,7 @@ impl<T: Transport> Modem<T> {
             0x9000 | 0x9100..=0x91FF => Ok(PinState::Open),
             0x63C0 | 0x6983 => Ok(PinState::Blocked),
             sw @ 0x63C1..=0x63CF => Ok(PinState::Tries(sw.to_be_bytes()[1] & 0x0F)),
-            // Disabled, or not initialised.
-            0x6984 => Ok(PinState::Open),
+            0x6984 => Ok(PinState::Disabled),
             _ => wrong("VERIFY PIN", answer.sw),
         }
     }
@@ -694,6 +697,15 @@ fn structure(answer: &[u8]) -> Option<Structure> {
     })
 }
 
+/// Whether the PIN status template of an FCP says that PIN 1 is disabled (TS 102 221 section 11.1.1.4.10).
+fn pin1_disabled(answer: &[u8]) -> bool {
+    let Some(template) = find(answer, 0x62).and_then(|fcp| find(fcp, 0xC6)) else { return false };
+    let Some(enabled) = find(template, 0x90).and_then(<[u8]>::first) else { return false };
+    // One bit for each key reference, the first reference has bit 8.
+    let references = template.windows(3).filter(|object| object[..2] == [0x83, 0x01]).map(|object| object[2]);
+    references.zip(0..8).any(|(reference, place)| reference == 0x01 && enabled & (0x80 >> place) == 0)
+}
+
 /// Number, type and qualifier of a proactive command (TS 102 223 section 8.6).
 fn command_details(fetched: &[u8]) -> Option<[u8; 3]> {
     let command = find(fetched, 0xD0)?;
@@ -766,6 +778,9 @@ mod tests {
         assert_eq!(find(&hex!("8001AA 8202BBCC"), 0x82), Some(&hex!("BBCC")[..]));
         assert_eq!(find(&hex!("628103 8001AA"), 0x62), Some(&hex!("8001AA")[..]));
         assert_eq!(find(&hex!("8005AA"), 0x82), None);
+        assert!(!pin1_disabled(&hex!("620E C60C 900160 83010A 830101 830181")));
+        assert!(pin1_disabled(&hex!("620B C609 900100 830101 830181")));
+        assert!(!pin1_disabled(&hex!("620B C609 900180 830101 830181")));
         let details = command_details(&hex!("D009 8103010104 82028182"));
         assert_eq!(details, Some([1, 1, 4]));
     }
