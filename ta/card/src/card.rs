@@ -10,6 +10,7 @@ use teuicc_tlv::{OutOfMemory, TryBytes, try_copy};
 use teuicc_wire::{
     Commands, DecodeError, Error, Features, Hello, Interface, MAX_MESSAGE, Request, State, Transmitted, version,
 };
+use zeroize::Zeroize;
 
 /// The card.
 pub struct Card<R: Rng, S: Store> {
@@ -60,8 +61,13 @@ impl<R: Rng, S: Store> Card<R, S> {
         if out_of_memory.try_extend(&[version::CURRENT, Error::OutOfMemory.code()]).is_err() {
             return Vec::new();
         }
-        let response = self.answer(request).unwrap_or_else(teuicc_wire::Response::Error);
-        response.encode().unwrap_or(out_of_memory)
+        let mut response = self.answer(request).unwrap_or_else(teuicc_wire::Response::Error);
+        let encoded = response.encode().unwrap_or(out_of_memory);
+        if let teuicc_wire::Response::Transmitted(done) = &mut response {
+            // It may hold CK and IK.
+            done.last.zeroize();
+        }
+        encoded
     }
 
     /// Powers or resets an interface; the answer to reset, at most 32 bytes. Errors: a card that did not boot.

@@ -111,8 +111,8 @@ pub(super) fn authenticate(cx: &mut Context<'_>, command: &Authenticate<'_>) -> 
 /// `DB`, then RES, CK, IK and, if GSM access is a service, Kc, each behind its length.
 fn umts_answer(keys: &Keys, with_kc: bool) -> Result<Vec<u8>, OutOfMemory> {
     let mut answer = Vec::new();
-    // Room for everything at once: growing would leave copies of the keys behind.
-    answer.try_reserve_exact(1 + 17 + 17 + 17 + 9).map_err(|_| OutOfMemory)?;
+    // Room for everything, the status word too: growing would leave copies of the keys behind.
+    answer.try_reserve_exact(1 + 17 + 17 + 17 + 9 + 2).map_err(|_| OutOfMemory)?;
     answer.try_push(SUCCESSFUL)?;
     put(&mut answer, keys.res())?;
     put(&mut answer, &keys.ck)?;
@@ -126,7 +126,7 @@ fn umts_answer(keys: &Keys, with_kc: bool) -> Result<Vec<u8>, OutOfMemory> {
 /// SRES and Kc, each behind its length.
 fn gsm_answer(keys: &Keys) -> Result<Vec<u8>, OutOfMemory> {
     let mut answer = Vec::new();
-    answer.try_reserve_exact(5 + 9).map_err(|_| OutOfMemory)?;
+    answer.try_reserve_exact(5 + 9 + 2).map_err(|_| OutOfMemory)?;
     put(&mut answer, &keys.sres())?;
     put(&mut answer, &keys.kc())?;
     Ok(answer)

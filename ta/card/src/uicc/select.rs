@@ -96,13 +96,14 @@ pub(super) fn select(cx: &mut Context<'_>, command: &Select<'_>) -> Outcome {
     };
     let index = find(profile, &cx.channel, &command.target).ok_or(StatusWord::FILE_NOT_FOUND)?;
     let file = profile.file(index).ok_or(StatusWord::FILE_NOT_FOUND)?;
+    let activated = file.life_cycle & LIFE_CYCLE_ACTIVATED_BIT != 0;
+    // Before anything is selected: there may be no memory for it.
+    let data = if command.answer { fcp::of_file(profile, index)?.unwrap_or_default() } else { Vec::new() };
     if file.is_directory() {
         cx.channel.select_directory(index);
     } else {
         cx.channel.select_ef(file.parent, index);
     }
-    let activated = file.life_cycle & LIFE_CYCLE_ACTIVATED_BIT != 0;
-    let data = if command.answer { fcp::of_file(profile, index)?.unwrap_or_default() } else { Vec::new() };
     Ok(Response { data, sw: if activated { StatusWord::OK } else { StatusWord::FILE_DEACTIVATED } })
 }
 
