@@ -37,8 +37,8 @@ pub fn router(smdp: Arc<SmDp>) -> Router {
         .route(es9::HANDLE_NOTIFICATION, post(handle_notification))
         .route(es9::CANCEL_SESSION, post(cancel_session))
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(axum::middleware::map_response(with_protocol_version))
         .layer(axum::middleware::from_fn(with_time_limit))
+        .layer(axum::middleware::map_response(with_protocol_version))
         .with_state(smdp)
 }
 
@@ -50,6 +50,10 @@ async fn with_time_limit(request: axum::extract::Request, next: axum::middleware
 }
 
 async fn with_protocol_version(mut response: Response) -> Response {
+    if matches!(response.status(), StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT) {
+        // The body was not read, so nothing can follow on this connection.
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     response.headers_mut().insert("x-admin-protocol", HeaderValue::from_static(es9::ADMIN_PROTOCOL));
     response
 }

@@ -265,8 +265,10 @@ impl Draft<'_> {
 /// Makes all certificates and writes them to `folder`.
 fn write_pki(folder: &Path) -> Result<(), Error> {
     for curve in CURVES {
+        // A name of its own: two test CIs of one name are hard to tell apart when a chain does not verify.
+        let ci_name = format!("teuicc test CI {}", hex::encode(random::bytes::<4>()?));
         let draft = |role, common_name, registered_id, iin| Draft { role, common_name, registered_id, host: None, iin };
-        let ci = draft(Role::Ci, "teuicc test CI", "2.999.1", None).issue(curve, None)?;
+        let ci = draft(Role::Ci, &ci_name, "2.999.1", None).issue(curve, None)?;
         let eum = draft(Role::Eum, "teuicc test EUM", "2.999.5", Some(TEST_IIN)).issue(curve, Some(&ci))?;
         let auth = draft(Role::DpAuth, "teuicc test SM-DP+", "2.999.10", None).issue(curve, Some(&ci))?;
         let binding = draft(Role::DpPb, "teuicc test SM-DP+", "2.999.10", None).issue(curve, Some(&ci))?;

@@ -430,7 +430,7 @@ impl Store {
         Ok(())
     }
 
-    /// Moves an open order to another state. One that is not open stays as it is.
+    /// Moves an open order to another state. One that is not open stays as it is, unless it is now installed.
     pub async fn close_order(&self, order: i64, state: OrderState, remark: &str) -> Result<(), Error> {
         let mut transaction = self.pool.begin().await?;
         move_order(&mut transaction, order, state, remark).await?;
@@ -551,6 +551,8 @@ impl Store {
     }
 }
 
+/// Moves an open order. That it is installed is true whatever was believed before: the result of an earlier attempt
+/// may have come first.
 async fn move_order(
     transaction: &mut Transaction<'_, Sqlite>,
     order: i64,
