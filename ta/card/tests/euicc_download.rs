@@ -99,10 +99,7 @@ fn a_broken_download_is_resumed_with_the_same_key() {
     assert_eq!(smdp.prepare(&mut device), otpk);
     let package = smdp.package();
     let answer = load(&mut device, &package);
-    assert!(matches!(
-        ProfileInstallationResult::parse(&answer).unwrap().data.final_result,
-        FinalResult::Success(_)
-    ));
+    assert!(matches!(ProfileInstallationResult::parse(&answer).unwrap().data.final_result, FinalResult::Success(_)));
 
     // It was used up.
     smdp.profile = TestProfile::new("89000123456789012358");
@@ -216,10 +213,7 @@ fn a_confirmation_code_is_signed_back_and_may_be_given_again() {
     }
     let package = smdp.package();
     let answer = load(&mut device, &package);
-    assert!(matches!(
-        ProfileInstallationResult::parse(&answer).unwrap().data.final_result,
-        FinalResult::Success(_)
-    ));
+    assert!(matches!(ProfileInstallationResult::parse(&answer).unwrap().data.final_result, FinalResult::Success(_)));
 }
 
 #[test]

@@ -340,8 +340,7 @@ fn dp_proprietary_data_is_kept_with_the_profile() {
     let pki = Pki::new(Curve::P256);
     let mut device = Device::new(&[&pki]);
     let mut smdp = prepared(&mut device, &pki);
-    let package =
-        package_with(&mut smdp, b"\xBF\x24\x07\xB8\x05\x80\x03\x88\x37\x0A", &metadata(ICCID, |_| ()));
+    let package = package_with(&mut smdp, b"\xBF\x24\x07\xB8\x05\x80\x03\x88\x37\x0A", &metadata(ICCID, |_| ()));
     load(&mut device, &package);
     device.reboot();
     let answer = device.es10(&[0xBF, 0x2D, 0x03, 0x5C, 0x01, 0xB8]);
@@ -465,4 +464,76 @@ fn secure_messaging() {
     assert_eq!(device.es10(&wrap(tags::SEQUENCE_OF_88, &metadata)), []);
     let answer = device.es10(&wrap(tags::SECOND_SEQUENCE_OF_87, &replace));
     assert_eq!(error_of(&answer), (BppCommandId::ReplaceSessionKeys, ErrorReason::IncorrectInputValues));
+}
+
+/// A store that cannot write profiles.
+struct NoRoom {
+    store: teuicc_card::testing::MemoryStore,
+    error: teuicc_card::StoreError,
+}
+
+impl teuicc_card::Store for NoRoom {
+    fn load(&self, id: teuicc_card::ObjectId) -> Result<Option<Vec<u8>>, teuicc_card::StoreError> {
+        self.store.load(id)
+    }
+
+    fn replace(&mut self, id: teuicc_card::ObjectId, value: &[u8]) -> Result<(), teuicc_card::StoreError> {
+        match id {
+            teuicc_card::ObjectId::Hot(_) => Err(self.error),
+            _ => self.store.replace(id, value),
+        }
+    }
+
+    fn remove(&mut self, id: teuicc_card::ObjectId) -> Result<(), teuicc_card::StoreError> {
+        self.store.remove(id)
+    }
+
+    fn list(&self) -> Result<Vec<teuicc_card::ObjectId>, teuicc_card::StoreError> {
+        self.store.list()
+    }
+}
+
+#[test]
+fn a_store_that_takes_no_profile() {
+    use teuicc_card::testing::SeededRng;
+    use teuicc_card::{Card, Platform, StoreError};
+    use teuicc_wire::Interface;
+    let pki = Pki::new(Curve::P256);
+    for (error, reason) in [
+        (StoreError::Full, ErrorReason::InstallFailedDueToInsufficientMemoryForProfile),
+        (StoreError::Unavailable, ErrorReason::InstallFailedDueToUnknownError),
+    ] {
+        let store = Device::new(&[&pki]).store;
+        let before = store.snapshot();
+        let no_room = NoRoom { store: store.clone(), error };
+        let mut card = Card::boot(Platform { rng: SeededRng::new(4711), store: no_room, rollback_protection: false });
+        card.power_up(Interface::Lpa).unwrap();
+        let select = [&[0x00, 0xA4, 0x04, 0x00, 0x10][..], &teuicc_rsp::aid::ISDR].concat();
+        assert_eq!(card.transmit(Interface::Lpa, &select).unwrap().sw, StatusWord::OK);
+        let mut es10 = |command: &[u8]| {
+            let count = command.chunks(255).count();
+            let mut data = Vec::new();
+            for (number, block) in command.chunks(255).enumerate() {
+                let p1 = if number + 1 == count { 0x91 } else { 0x11 };
+                let apdu = teuicc_apdu::encode_command([0x80, 0xE2, p1, number as u8], block, None).unwrap();
+                data = card.transmit(Interface::Lpa, &apdu).unwrap().data;
+            }
+            data
+        };
+        let mut smdp = Smdp::new(&pki, TestProfile::new(ICCID));
+        let challenge = es10(&empty_request(tags::GET_EUICC_CHALLENGE).unwrap());
+        let answer = es10(&smdp.authenticate_server(challenge[5..].try_into().unwrap()));
+        let Ok(AuthenticateServerResponse::Ok(ok)) = AuthenticateServerResponse::parse(&answer) else { panic!() };
+        smdp.euicc_signature1 = Some(*ok.euicc_signature1);
+        let answer = es10(&smdp.prepare_download(None));
+        let Ok(PrepareDownloadResponse::Ok(ok)) = PrepareDownloadResponse::parse(&answer) else { panic!() };
+        smdp.euicc_otpk = Some(*ok.euicc_signed2.euicc_otpk);
+        let package = smdp.package();
+        let segments = teuicc_rsp::bpp::segments(&package).unwrap();
+        let answer = segments.iter().map(|segment| es10(segment)).find(|data| !data.is_empty()).unwrap();
+        assert_eq!(error_of(&answer), (BppCommandId::LoadProfileElements, reason));
+        // What was written of the profile goes with the next command.
+        es10(&empty_request(tags::PROFILE_INFO_LIST).unwrap());
+        assert!(store.snapshot().keys().eq(before.keys()));
+    }
 }

@@ -340,9 +340,10 @@ fn revocation_lists() {
     assert_eq!(load(&crl(&pki, &[9], None, &many)), 3, "too many");
 
     // The serial number of CERT.DPpb, and then of CERT.DPauth.
-    let dp_pb = pki.issue(Role::DpPb, SecretKey::new(Curve::P256, pki.dp_pb.key.expose_scalar()).unwrap(), |template| {
-        template.serial = &[0x66];
-    });
+    let dp_pb =
+        pki.issue(Role::DpPb, SecretKey::new(Curve::P256, pki.dp_pb.key.expose_scalar()).unwrap(), |template| {
+            template.serial = &[0x66];
+        });
     let mut smdp = Smdp::new(&pki, TestProfile::new(ICCID));
     smdp.pb_certificate = dp_pb.certificate;
     smdp.authenticate(&mut device);

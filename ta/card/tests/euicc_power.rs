@@ -129,9 +129,10 @@ fn install() {
             smdp.prepare(device);
             let package = smdp.package();
             let segments = teuicc_rsp::bpp::segments(&package).unwrap();
-            segments.iter().map(|segment| device.es10_sw(segment)).find(|(data, sw)| {
-                !data.is_empty() || *sw != StatusWord::OK
-            })
+            segments
+                .iter()
+                .map(|segment| device.es10_sw(segment))
+                .find(|(data, sw)| !data.is_empty() || *sw != StatusWord::OK)
         });
     }
 }
@@ -145,9 +146,10 @@ fn a_failed_installation() {
         smdp.prepare(device);
         let package = smdp.package();
         let segments = teuicc_rsp::bpp::segments(&package).unwrap();
-        segments.iter().map(|segment| device.es10_sw(segment)).find(|(data, sw)| {
-            !data.is_empty() || *sw != StatusWord::OK
-        })
+        segments
+            .iter()
+            .map(|segment| device.es10_sw(segment))
+            .find(|(data, sw)| !data.is_empty() || *sw != StatusWord::OK)
     });
 }
 

@@ -340,7 +340,9 @@ fn malformed_requests_and_unknown_tags() {
     for segment in [&hex!("A000")[..], &hex!("8600"), &hex!("BF3600")] {
         assert_eq!(device.es10_sw(segment).1, StatusWord::CONDITIONS_OF_USE);
     }
-    assert_eq!(device.es10_sw(&hex!("BF")).1, StatusWord::INCORRECT_DATA);
+    for malformed in [&hex!("BF")[..], &hex!("BF2005"), &hex!("BF200000"), &hex!("BF2280")] {
+        assert_eq!(device.es10_sw(malformed).1, StatusWord::INCORRECT_DATA);
+    }
 }
 
 #[test]

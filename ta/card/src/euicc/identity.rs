@@ -407,3 +407,69 @@ fn wire_error(failure: Failure) -> wire::Error {
         _ => wire::Error::OutOfMemory,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    fn key(curve: Curve, byte: u8) -> SecretKey {
+        SecretKey::new(curve, &[byte; 32]).unwrap()
+    }
+
+    fn eid() -> Eid {
+        Eid::from_digits("89049032123451234512345678901235").unwrap()
+    }
+
+    /// What version 1 wrote must be read for ever: do not change the layout.
+    #[test]
+    fn layout_of_version_1() {
+        let requested = Requested { eid: eid(), keys: vec![key(Curve::P256, 1), key(Curve::BrainpoolP256r1, 2)] };
+        let stored = requested.encode().unwrap();
+        let expected = [&[1, 0][..], eid().as_bytes(), &[2, 0, 0], &[1; 32], &[1, 0], &[2; 32]].concat();
+        assert_eq!(*stored, expected);
+        let Identity::Requested(read) = Identity::decode(&stored).unwrap() else { panic!() };
+        assert_eq!(read.keys[1].expose_scalar(), &[2; 32]);
+
+        let ci_key = key(Curve::P256, 3).public_key().unwrap();
+        let personalized = Personalized {
+            eid: eid(),
+            chains: vec![Chain {
+                test_ci: true,
+                ci_key,
+                ci_key_id: vec![0xAA; 20],
+                eum: vec![0x30, 0x01, 0x05],
+                euicc: vec![0x30, 0x01, 0x06],
+                key: key(Curve::P256, 4),
+            }],
+            default_dp_address: b"d".to_vec(),
+            root_ds_address: b"r".to_vec(),
+            rules_authorisation_table: vec![],
+        };
+        let stored = personalized.encode().unwrap();
+        let expected = [
+            &[1, 1][..],
+            eid().as_bytes(),
+            &[1, 0, 1],
+            &[4; 32],
+            &[0x30, 0x5F, 0x04, 0x41],
+            ci_key.point(),
+            &[0x04, 0x14],
+            &[0xAA; 20],
+            &[0x30, 0x01, 0x05, 0x30, 0x01, 0x06],
+            b"\x80\x01d\x81\x01r\xA0\x00",
+        ]
+        .concat();
+        assert_eq!(*stored, expected);
+        let Identity::Personalized(read) = Identity::decode(&stored).unwrap() else { panic!() };
+        assert_eq!(*read.encode().unwrap(), expected);
+        for length in 0..expected.len() {
+            assert!(Identity::decode(&expected[..length]).is_err());
+        }
+        for position in 0..expected.len() {
+            let mut damaged = expected.clone();
+            damaged[position] ^= 0x81;
+            let _ = Identity::decode(&damaged);
+        }
+    }
+}

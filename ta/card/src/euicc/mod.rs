@@ -16,14 +16,29 @@
 //! word: `6A80` malformed, `6581` store, `6A84` memory, `6F00` anything else. A tag that is no function is `6A88`; a
 //! segment of a bound profile package without a prepared session is `6985`.
 //!
-//! Error codes of SGP.22 v2.5 that this card never gives, and why:
+//! Every code of SGP.22 v2.5 in the card's enumerations is given by the check it names, but for these:
 //!
-//! | code | reason |
+//! | code | why not |
 //! | --- | --- |
-//! | AuthenticateErrorCode 8 to 14, errorReason 17 to 32, and every other code of v2.6 and later | what they are about does not exist in v2.5 |
-//! | LpaeActivation | there is no LPA in the eUICC: `BF42` is no function |
-//! | LoadCRL 3 notEnoughMemorySpace | only for a list with more revoked certificates than are kept |
-//! | errorReason 127 installFailedDueToUnknownError | only when the store fails while a profile is written |
+//! | AuthenticateErrorCode 8 to 14, errorReason 17 to 32, EnableProfile 6 to 10 and the like | codes of v2.6 and later |
+//! | LpaeActivation, all | there is no LPA in the eUICC: `BF42` is no function |
+//! | LoadCRL, missingParts | partial lists are not taken, so no part can be missing |
+//! | GetProfilesInfo 127, errorReason 127 | only if the store fails: what is wrong with a request has codes of its own |
+//!
+//! # Where the specification leaves room
+//!
+//! - A test or provisioning profile that takes the place of an operational one is followed by that one only
+//!   (wrongProfileReenabling, 4), unless the user disables it first. PPR1 keeps others from following even then; only
+//!   a provisioning profile may displace a profile with PPR1.
+//! - A package that starts while another one is being loaded ends that one (errorReason 11). A new challenge ends it
+//!   without a result, and the download can be resumed.
+//! - PrepareDownload without the confirmation code that it needs is undefinedError; CERT.DPpb of another SM-DP+ or CI
+//!   than CERT.DPauth is invalidCertificate.
+//! - After a failed package the server stays authenticated, so that the session can be cancelled.
+//! - Recipients of install notifications other than the session's SM-DP+, which gets the ProfileInstallationResult,
+//!   get an OtherSignedNotification.
+//! - A memory reset is told as deletions; the default SM-DP+ address goes back to what the factory set.
+//! - Certificates' times are not checked: there is no clock. LoadCRL is how a certificate is refused.
 
 mod bpp;
 mod crl;
@@ -47,7 +62,7 @@ use session::{HeldKeys, Session};
 use teuicc_apdu::{Command, Response, StatusWord};
 use teuicc_rsp::crypto::InvalidKey;
 use teuicc_rsp::tags;
-use teuicc_tlv::{ErrorKind, OutOfMemory, Reader, Tag, Writer};
+use teuicc_tlv::{ErrorKind, OutOfMemory, Reader, Tag, Tlv, Writer};
 use teuicc_wire::{FactoryRequest, Personalization};
 
 /// The eUICC: identity, registry and the RSP session.
@@ -232,6 +247,10 @@ impl Euicc {
     fn execute(&mut self, env: &mut Env<'_>, command: &[u8], toolkit: Toolkit) -> Result<(Vec<u8>, Effect), Failure> {
         self.personalized().map_err(|_| Failure::NoSession)?;
         let tag = Reader::new(command).peek().ok_or(Failure::Malformed)?;
+        if is_segment(tag) {
+            return Ok((self.load_segment(env, command)?, Effect::None));
+        }
+        Tlv::parse(command, tag)?;
         let response = match tag {
             tags::ENABLE_PROFILE => return self.enable_profile(env, command, toolkit),
             tags::DISABLE_PROFILE => return self.disable_profile(env, command, toolkit),
@@ -253,14 +272,6 @@ impl Euicc {
             tags::RETRIEVE_NOTIFICATIONS_LIST => self.retrieve_notifications(command),
             tags::NOTIFICATION_SENT => self.remove_notification(env, command),
             tags::LOAD_CRL => self.load_crl(env, command),
-            tags::BOUND_PROFILE_PACKAGE
-            | tags::FIRST_SEQUENCE_OF_87
-            | tags::SEQUENCE_OF_88
-            | tags::SECOND_SEQUENCE_OF_87
-            | tags::SEQUENCE_OF_86
-            | tags::SCP03T_COMMAND
-            | tags::SCP03T_MAC_ONLY
-            | tags::SCP03T_ELEMENT => self.load_segment(env, command),
             _ => Err(Failure::NoFunction),
         }?;
         Ok((response, Effect::None))
@@ -318,6 +329,21 @@ impl Euicc {
         }
         Ok(())
     }
+}
+
+/// Whether a command is a segment of a bound profile package: it may be a header alone.
+fn is_segment(tag: Tag) -> bool {
+    matches!(
+        tag,
+        tags::BOUND_PROFILE_PACKAGE
+            | tags::FIRST_SEQUENCE_OF_87
+            | tags::SEQUENCE_OF_88
+            | tags::SECOND_SEQUENCE_OF_87
+            | tags::SEQUENCE_OF_86
+            | tags::SCP03T_COMMAND
+            | tags::SCP03T_MAC_ONLY
+            | tags::SCP03T_ELEMENT
+    )
 }
 
 /// The answer `undefinedError` of the function that `command` calls; `None` if it has none.

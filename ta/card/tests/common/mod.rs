@@ -89,12 +89,8 @@ impl Pki {
         let ci = Owner { key: ci_key, certificate };
         let mut under_ci = |role, name| {
             let key = generate(curve, &mut rng);
-            let certificate = issue(
-                &template(role, name),
-                &key.public_key().unwrap(),
-                Issuer::Certificate(&ci.parsed()),
-                &ci.key,
-            );
+            let certificate =
+                issue(&template(role, name), &key.public_key().unwrap(), Issuer::Certificate(&ci.parsed()), &ci.key);
             Owner { key, certificate: certificate.unwrap() }
         };
         Pki {
@@ -508,11 +504,7 @@ impl<'a> Smdp<'a> {
     }
 
     /// The same, with the signature changed by `change`.
-    pub fn prepare_download_with(
-        &self,
-        hash_cc: Option<&[u8; 32]>,
-        change: impl FnOnce(&mut [u8; 64]),
-    ) -> Vec<u8> {
+    pub fn prepare_download_with(&self, hash_cc: Option<&[u8; 32]>, change: impl FnOnce(&mut [u8; 64])) -> Vec<u8> {
         let signed = SmdpSigned2 {
             transaction_id: TransactionId::new(&self.transaction_id).unwrap(),
             cc_required_flag: self.cc_required,
