@@ -171,6 +171,64 @@ fn what_a_modem_writes_is_there_after_its_power_down() {
     assert_eq!(second.read(&[EF_LOCI]).unwrap().unwrap(), loci);
 }
 
+/// A reader that makes the card ask for a REFRESH, once, at the next STATUS of an idle modem.
+struct AsksForRefresh {
+    card: SlotTransport,
+    qualifier: u8,
+    asked: bool,
+    warm_resets: u32,
+    responses: Vec<Vec<u8>>,
+}
+
+impl Transport for AsksForRefresh {
+    fn cold_reset(&mut self) -> std::io::Result<Vec<u8>> {
+        self.card.cold_reset()
+    }
+
+    fn warm_reset(&mut self) -> std::io::Result<Vec<u8>> {
+        self.warm_resets += 1;
+        self.card.warm_reset()
+    }
+
+    fn tpdu(&mut self, tpdu: &[u8]) -> std::io::Result<Vec<u8>> {
+        match tpdu {
+            [0x80, 0xF2, 0x00, 0x0C, ..] if !self.asked => {
+                self.asked = true;
+                Ok(hex!("910B").to_vec())
+            }
+            [0x80, 0x12, ..] => Ok([&hex!("D009 81030101")[..], &[self.qualifier], &hex!("82028182 9000")].concat()),
+            [0x80, 0x14, ..] => {
+                self.responses.push(tpdu[5..].to_vec());
+                Ok(hex!("9000").to_vec())
+            }
+            _ => self.card.tpdu(tpdu),
+        }
+    }
+}
+
+#[test]
+fn a_modem_obeys_a_refresh_by_a_reset_and_answers_other_kinds() {
+    let store = stored(&build(&spec()).unwrap());
+    for (qualifier, resets) in [(0x04, 1), (0x01, 0)] {
+        let card = SlotTransport::new(slot(&store));
+        let reader = AsksForRefresh { card, qualifier, asked: true, warm_resets: 0, responses: Vec::new() };
+        let mut modem = Modem::new(reader, ModemOptions::default());
+        modem.boot().unwrap();
+        modem.transport().asked = false;
+        let idle = modem.idle().unwrap();
+        assert_eq!(matches!(idle, Idle::Refreshed(_)), resets == 1);
+        assert!(matches!(modem.idle().unwrap(), Idle::Quiet));
+        let reader = modem.transport();
+        assert_eq!((reader.warm_resets, reader.responses.len()), (resets, usize::from(resets == 0)));
+    }
+    let card = SlotTransport::new(slot(&store));
+    let reader = AsksForRefresh { card, qualifier: 0x04, asked: true, warm_resets: 0, responses: Vec::new() };
+    let mut modem = Modem::new(reader, ModemOptions { without_refresh: true, ..ModemOptions::default() });
+    modem.boot().unwrap();
+    modem.transport().asked = false;
+    assert!(modem.idle().is_err(), "the card was told that this modem does not know REFRESH");
+}
+
 #[test]
 fn every_published_test_profile_boots() {
     let Some(folder) = std::env::var_os("TEUICC_TESTDATA") else {

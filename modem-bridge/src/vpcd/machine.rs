@@ -276,7 +276,7 @@ mod tests {
             for frame in frames {
                 let Ok(outputs) = machine.frame(&frame) else { break };
                 todo.extend(outputs);
-                while !(late && todo.len() < 3) && !todo.is_empty() {
+                while todo.len() >= if late { 3 } else { 1 } {
                     match todo.remove(0) {
                         Output::PowerUp { epoch } => todo.extend(machine.powered_up(epoch, epoch, ATR.to_vec())),
                         Output::Transmit { epoch, .. } => {
