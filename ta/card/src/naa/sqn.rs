@@ -136,6 +136,17 @@ mod tests {
         assert!(is_fresh(&naa, Sqn::new(SEQ_MAX, 0)));
     }
 
+    /// The trap of unsigned differences: far below the highest, but new in its own slot.
+    #[test]
+    fn delta_is_one_sided() {
+        let mut naa = naa(&[(0, 1000)]);
+        naa.sqn_age_limit = 0;
+        naa.sqn_delta = 10;
+        assert!(is_fresh(&naa, Sqn::new(1, 1)));
+        assert!(is_fresh(&naa, Sqn::new(1010, 1)));
+        assert!(!is_fresh(&naa, Sqn::new(1011, 1)));
+    }
+
     #[test]
     fn the_highest_comes_with_its_own_ind() {
         assert_eq!(highest(&naa(&[])), Sqn(0));
