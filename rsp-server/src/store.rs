@@ -559,12 +559,15 @@ async fn move_order(
     state: OrderState,
     remark: &str,
 ) -> Result<(), Error> {
-    sqlx::query("UPDATE download_order SET state = ?, remark = ? WHERE id = ? AND state IN ('released', 'downloaded')")
-        .bind(state.as_str())
-        .bind(remark)
-        .bind(order)
-        .execute(&mut **transaction)
-        .await?;
+    sqlx::query(
+        "UPDATE download_order SET state = ?1, remark = ?2
+         WHERE id = ?3 AND (state IN ('released', 'downloaded') OR ?1 = 'installed')",
+    )
+    .bind(state.as_str())
+    .bind(remark)
+    .bind(order)
+    .execute(&mut **transaction)
+    .await?;
     Ok(())
 }
 
