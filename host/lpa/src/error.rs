@@ -93,7 +93,7 @@ pub enum LpaError {
         /// Which server.
         server: String,
         /// Subject and reason.
-        status: ServerStatus,
+        status: Box<ServerStatus>,
     },
     /// The server that answered says it is another one.
     #[error("initiateAuthentication: {server} was asked, but {answered:?} answered")]

@@ -390,7 +390,7 @@ impl Answer {
             Some(es9::FAILED | es9::EXPIRED) => Err(LpaError::ServerRefused {
                 function: self.function,
                 server: self.server.clone(),
-                status: server_status(status.get("statusCodeData")),
+                status: Box::new(server_status(status.get("statusCodeData"))),
             }),
             _ => Err(self.wrong("functionExecutionStatus has no known status")),
         }

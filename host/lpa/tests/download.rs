@@ -47,7 +47,7 @@ fn an_activation_code_becomes_a_profile_in_few_crossings() {
     let installed = run(&mut card, &mut server, &mut user).unwrap();
     assert_eq!(installed.metadata.profile_name, "Test");
     assert_eq!(installed.metadata.iccid.to_string(), ICCID);
-    assert_eq!(user.shown, [installed.metadata.clone()]);
+    assert_eq!(user.shown, std::slice::from_ref(&installed.metadata));
     assert_eq!(
         server.functions(),
         ["initiateAuthentication", "authenticateClient", "getBoundProfilePackage", "handleNotification"]
