@@ -5,7 +5,7 @@
 //! extension makes them malformed here, so that no part is ever missing.
 
 use super::registry::{Crl, MAX_REVOKED, MAX_SERIAL};
-use super::{Euicc, Failure};
+use super::{Euicc, Failure, Stop};
 use crate::platform::Env;
 use alloc::vec::Vec;
 use teuicc_rsp::codes::LoadCrlError;
@@ -40,32 +40,34 @@ impl Euicc {
     pub(super) fn load_crl(&mut self, env: &mut Env<'_>, command: &[u8]) -> Result<Vec<u8>, Failure> {
         let response = match self.take_crl(env, LoadCrlRequest::parse(command)?.crl) {
             Ok(()) => LoadCrlResponse::Ok(LoadCrlResponseOk { missing_parts: None }),
-            Err(Ok(error)) => LoadCrlResponse::Error(error),
-            Err(Err(failure)) => return Err(failure),
+            Err(Stop::Refused(error)) => LoadCrlResponse::Error(error),
+            Err(Stop::Failed(failure)) => return Err(failure),
         };
         Ok(response.encode()?)
     }
 
-    fn take_crl(&mut self, env: &mut Env<'_>, received: &[u8]) -> Result<(), Result<LoadCrlError, Failure>> {
-        let list = CertificateList::read(received).map_err(|_| Ok(LoadCrlError::InvalidCrlFormat))?;
-        let identity = self.personalized().map_err(Err)?;
-        let (chain, ci) =
-            identity.chain_of(list.authority_key_identifier).ok_or(Ok(LoadCrlError::VerificationKeyNotFound))?;
+    fn take_crl(&mut self, env: &mut Env<'_>, received: &[u8]) -> Result<(), Stop<LoadCrlError>> {
+        let list = CertificateList::read(received).map_err(|_| Stop::Refused(LoadCrlError::InvalidCrlFormat))?;
+        let identity = self.personalized()?;
+        let (chain, ci) = identity
+            .chain_of(list.authority_key_identifier)
+            .ok_or(Stop::Refused(LoadCrlError::VerificationKeyNotFound))?;
         if !verify(&ci.ci_key, &[list.tbs], &list.signature) {
-            return Err(Ok(LoadCrlError::InvalidSignature));
+            return Err(Stop::Refused(LoadCrlError::InvalidSignature));
         }
-        let mut next = self.registry.duplicate().map_err(|error| Err(error.into()))?;
+        let mut next = self.registry.duplicate()?;
         let loaded = next.crls.iter().position(|crl| crl.chain == chain).map(|index| next.crls.remove(index));
         if loaded.as_ref().is_some_and(|loaded| !is_greater(list.number, &loaded.number)) {
-            return Err(Ok(LoadCrlError::FresherCrlAlreadyLoaded));
+            return Err(Stop::Refused(LoadCrlError::FresherCrlAlreadyLoaded));
         }
         let kept = match (list.base, loaded) {
             (None, _) => Vec::new(),
             (Some(base), Some(loaded)) if !is_greater(base, &loaded.number) => loaded.revoked,
-            (Some(_), _) => return Err(Ok(LoadCrlError::BaseCrlMissing)),
+            (Some(_), _) => return Err(Stop::Refused(LoadCrlError::BaseCrlMissing)),
         };
-        next.crls.try_push(list.merged(chain, kept)?).map_err(|_| Ok(LoadCrlError::NotEnoughMemorySpace))?;
-        self.commit(env, next).map_err(Err)
+        let merged = list.merged(chain, kept).ok_or(Stop::Refused(LoadCrlError::NotEnoughMemorySpace))?;
+        next.crls.try_push(merged).map_err(Failure::from)?;
+        Ok(self.commit(env, next)?)
     }
 }
 
@@ -134,20 +136,19 @@ impl<'a> CertificateList<'a> {
         })
     }
 
-    /// What is kept of the list, behind the certificates of the base list. Errors: too many, or no memory.
-    fn merged(&self, chain: u8, mut revoked: Vec<Vec<u8>>) -> Result<Crl, Result<LoadCrlError, Failure>> {
-        let full = || Ok(LoadCrlError::NotEnoughMemorySpace);
+    /// What is kept of the list, behind the certificates of the base list. `None` if these are too many, or there is no
+    /// memory for them.
+    fn merged(&self, chain: u8, mut revoked: Vec<Vec<u8>>) -> Option<Crl> {
         for serial in self.serials().flatten() {
             if revoked.iter().any(|known| known == serial) {
                 continue;
             }
             if revoked.len() >= MAX_REVOKED {
-                return Err(full());
+                return None;
             }
-            let serial = try_copy(serial).map_err(|_| full())?;
-            revoked.try_push(serial).map_err(|_| full())?;
+            revoked.try_push(try_copy(serial).ok()?).ok()?;
         }
-        Ok(Crl { chain, number: try_copy(self.number).map_err(|_| full())?, revoked })
+        Some(Crl { chain, number: try_copy(self.number).ok()?, revoked })
     }
 }
 

@@ -1,7 +1,7 @@
 //! ES10b: the session (SGP.22 v2.5 sections 5.7.5, 5.7.7, 5.7.13, 5.7.14).
 
 use super::session::{Authenticated, Challenged, Session};
-use super::{Euicc, Failure};
+use super::{Euicc, Failure, Stop};
 use crate::euicc::es10a::text;
 use crate::platform::Env;
 use alloc::vec::Vec;
@@ -85,34 +85,30 @@ impl Euicc {
             }
         };
         match self.prepared(env, &authenticated, &request) {
-            Ok(Ok((response, smdp_key, otpk))) => {
+            Ok((response, smdp_key, otpk)) => {
                 self.session = Session::Prepared(authenticated.prepare(smdp_key, otpk));
                 Ok(response)
             }
-            Ok(Err(error)) => {
+            Err(stop) => {
                 self.session = Session::Authenticated(authenticated);
-                refused(error)
-            }
-            Err(failure) => {
-                self.session = Session::Authenticated(authenticated);
-                Err(failure)
+                match stop {
+                    Stop::Refused(error) => refused(error),
+                    Stop::Failed(failure) => Err(failure),
+                }
             }
         }
     }
 
-    /// The answer to a good PrepareDownload with the keys agreed on, or why it is refused.
-    #[allow(clippy::type_complexity, reason = "used once")]
+    /// The answer to a good PrepareDownload, PK.DPpb.ECDSA and otPK.EUICC.ECKA.
     fn prepared(
         &mut self,
         env: &mut Env<'_>,
         authenticated: &Authenticated,
         request: &PrepareDownloadRequest<'_>,
-    ) -> Result<Result<(Vec<u8>, PublicKey, PublicKey), DownloadErrorCode>, Failure> {
+    ) -> Result<(Vec<u8>, PublicKey, PublicKey), Stop<DownloadErrorCode>> {
         let server = &authenticated.server;
-        let smdp_key = match authenticated.check_prepare(request, self.personalized()?, &self.registry) {
-            Ok(key) => key,
-            Err(error) => return Ok(Err(error)),
-        };
+        let smdp_key =
+            authenticated.check_prepare(request, self.personalized()?, &self.registry).map_err(Stop::Refused)?;
         let bound_to = request.smdp_signed2.bpp_euicc_otpk;
         let otpk = self.held.key_for(env, server, smdp_key.curve(), bound_to)?;
         let signed = EuiccSigned2 {
@@ -128,7 +124,7 @@ impl Euicc {
             euicc_signature2: &signature,
         })
         .encode()?;
-        Ok(Ok((response, smdp_key, otpk)))
+        Ok((response, smdp_key, otpk))
     }
 
     /// CancelSession, from authentication on.

@@ -155,6 +155,26 @@ impl From<InvalidKey> for Failure {
     }
 }
 
+/// Why a function ends without success: with an error code of its own, or as any function may fail.
+enum Stop<C> {
+    /// What the function answers with.
+    Refused(C),
+    /// What keeps it from answering.
+    Failed(Failure),
+}
+
+impl<C> From<Failure> for Stop<C> {
+    fn from(failure: Failure) -> Self {
+        Stop::Failed(failure)
+    }
+}
+
+impl<C> From<teuicc_tlv::Error> for Stop<C> {
+    fn from(error: teuicc_tlv::Error) -> Self {
+        Stop::Failed(error.into())
+    }
+}
+
 impl Euicc {
     /// Reads identity and registry, checks that every listed profile is stored, and repeats the removals that a power
     /// cut left over.
