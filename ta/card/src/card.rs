@@ -287,8 +287,8 @@ mod tests {
     const SLOT: ProfileSlot = ProfileSlot::new(0).unwrap();
 
     /// TERMINAL PROFILE with the bit of REFRESH, and without.
-    const WITH_REFRESH: [u8; 9] = hex!("80100000 04 FFFFFF01");
-    const WITHOUT_REFRESH: [u8; 9] = hex!("80100000 04 FFFFFFFE");
+    const WITH_REFRESH: [u8; 9] = hex!("80100000 04 00008000");
+    const WITHOUT_REFRESH: [u8; 9] = hex!("80100000 04 FFFF7FFF");
     const STATUS: [u8; 4] = hex!("80F2000C");
     const FETCH: [u8; 5] = hex!("801200000B");
 

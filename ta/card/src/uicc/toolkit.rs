@@ -67,8 +67,8 @@ impl TerminalProfile {
         if command.data.is_empty() {
             return Err(StatusWord::WRONG_LENGTH.into());
         }
-        // Bit 24 counted from 0, the lowest bit of a byte first (TS 102 223 section 5.2, third byte and on).
-        Ok(TerminalProfile { refresh: command.data.get(3).is_some_and(|byte| byte & 0x01 != 0) })
+        // Third byte, bit 8: proactive UICC: REFRESH (TS 102 223 section 5.2).
+        Ok(TerminalProfile { refresh: command.data.get(2).is_some_and(|byte| byte & 0x80 != 0) })
     }
 }
 
