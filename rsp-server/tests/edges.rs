@@ -210,17 +210,28 @@ fn published(path: &str) -> Option<std::path::PathBuf> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_server_runs_on_sgp26_certificates() {
+async fn an_sgp26_euicc_downloads_from_a_server_on_sgp26_certificates() {
     let Some(pki) = published("sgp26") else { return };
-    let folder = tempfile::tempdir().unwrap();
-    let config = SmDpConfig { folder: folder.path().join("smdp"), pki: pki.clone(), address: None };
+    let mut world = World::new().await;
+    let config = SmDpConfig { folder: world.folder.path().join("sgp26"), pki: pki.clone(), address: None };
     let smdp = std::sync::Arc::new(SmDp::open(&config).await.unwrap());
-    let server = teuicc_rsp_server::Server::start(smdp, ([127, 0, 0, 1], 0).into()).await.unwrap();
-    let agent = common::agent(&std::fs::read(pki.join("CertificateIssuer/CERT_CI_ECDSA_NIST.der")).unwrap());
-    let url = format!("https://{}{}", server.address, es9::CANCEL_SESSION);
-    let status = tokio::task::spawn_blocking(move || agent.post(&url).send("{}").unwrap().status()).await.unwrap();
-    assert_eq!(status, 400);
-    server.shutdown().await;
+    smdp.add_profile(&world.profile).await.unwrap();
+    world.server = teuicc_rsp_server::Server::start(smdp, ([127, 0, 0, 1], 0).into()).await.unwrap();
+    let file = |path: String| std::fs::read(pki.join(path)).unwrap();
+    world.agent = common::agent(&file("CertificateIssuer/CERT_CI_ECDSA_NIST.der".into()));
+    for (name, curve) in [("NIST", Curve::P256), ("BRP", Curve::BrainpoolP256r1)] {
+        let mut euicc = common::Euicc::new(&world.pki, curve);
+        euicc.eid = Eid::from_digits("89049032123451234512345678901235").unwrap();
+        euicc.key = teuicc_rsp::pkcs8::parse(&file(format!("eUICC/SK_EUICC_ECDSA_{name}.pkcs8.der"))).unwrap();
+        euicc.certificate = file(format!("eUICC/CERT_EUICC_ECDSA_{name}.der"));
+        euicc.eum = file(format!("EUM/CERT_EUM_ECDSA_{name}.der"));
+        euicc.ci = file(format!("CertificateIssuer/CERT_CI_ECDSA_{name}.der"));
+        euicc.sequence = curve as u32 * 10;
+        let matching_id = world.order(Some(euicc.eid), None).await;
+        let (download, _) = world.download(&mut euicc, Some(&matching_id), None).await.unwrap();
+        world.notify(&euicc.installation_result(&download, None)).await;
+        assert_eq!(world.order_state().await, "installed");
+    }
 }
 
 #[test]
@@ -282,4 +293,31 @@ proptest::proptest! {
     fn any_bytes_are_a_package_or_an_error(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
         proptest::prop_assert!(NewProfile::from_package(bytes.into(), Metadata::default()).is_err());
     }
+}
+
+#[test]
+fn openssl_verifies_the_certificates_of_the_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let pki = TestPki::generate(&folder.path().join("pki")).unwrap();
+    let openssl = |arguments: &[&str]| {
+        std::process::Command::new("openssl").args(arguments).current_dir(pki.folder()).output().ok()
+    };
+    if openssl(&["version"]).is_none() {
+        println!("skipped: openssl is not installed");
+        return;
+    }
+    for curve in ["nist", "brp"] {
+        for name in ["dpauth", "dppb", "eum", "dptls"] {
+            let (ci, file) = (format!("ci-{curve}.pem"), format!("{name}-{curve}.der"));
+            if !pki.folder().join(&file).exists() {
+                continue;
+            }
+            let output = openssl(&["verify", "-CAfile", &ci, &file]).unwrap();
+            assert!(output.status.success(), "{file}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+    }
+    let key = openssl(&["pkey", "-in", "dptls-nist.key.der", "-inform", "DER", "-check", "-noout"]).unwrap();
+    assert!(key.status.success(), "{}", String::from_utf8_lossy(&key.stderr));
+    let host = openssl(&["x509", "-in", "dptls-nist.pem", "-noout", "-checkhost", "localhost"]).unwrap();
+    assert!(String::from_utf8_lossy(&host.stdout).contains("does match"));
 }
