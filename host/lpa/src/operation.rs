@@ -1,6 +1,6 @@
 //! How an operation of the LPA runs without doing any input or output itself.
 //!
-//! An operation is written as a straight `async` function that asks [`Io`] for what it needs; the compiler makes the
+//! An operation is written as a straight `async` function that asks `Io` for what it needs; the compiler makes the
 //! state machine. [`Operation`] is that machine with its waking taken out: [`Operation::next`] takes the answer to the
 //! last step and gives the next step. There is no executor, no socket, no clock and no thread in it.
 
