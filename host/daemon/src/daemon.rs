@@ -107,7 +107,8 @@ pub fn main() -> ExitCode {
 pub async fn run(config: Config, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
     let card = reach::open_here(&config.home, "teuiccd")?;
     let socket = config.home.socket();
-    let slot = Slot::start(Wire::new(card), SlotConfig { patience: config.patience }).context("starting the card's thread")?;
+    let slot =
+        Slot::start(Wire::new(card), SlotConfig { patience: config.patience }).context("starting the card's thread")?;
     let hello = slot.hello().await.context("asking the card who it is")?;
     let server = Server::bind(&socket)?;
     tracing::info!(state = ?hello.state, socket = %socket.display(), "card is in the slot");

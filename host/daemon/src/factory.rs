@@ -4,9 +4,9 @@ use anyhow::{Context, bail};
 use std::path::Path;
 use teuicc_rsp::Eid;
 use teuicc_rsp::certificate::Certificate;
-use teuicc_rsp::crypto::SecretKey;
 #[cfg(feature = "server")]
 use teuicc_rsp::crypto::Curve;
+use teuicc_rsp::crypto::SecretKey;
 use teuicc_rsp::metadata::{OperatorId, PprIds, ProfilePolicyAuthorisationRule, RatFlags};
 use teuicc_rsp::object::{List, concatenated};
 use teuicc_slot::CardLink;

@@ -4,8 +4,8 @@ use crate::home::Home;
 use anyhow::Context;
 use std::io::ErrorKind;
 use std::os::unix::net::UnixStream;
-use teuicc_slot::software::{Options, SoftwareTee};
 use teuicc_slot::socket::SocketLink;
+use teuicc_slot::software::{Options, SoftwareTee};
 use teuicc_slot::{CardLink, Wire};
 
 /// Opens the card of `home`. Errors: the daemon refuses this user, or the state folder is damaged or in use.

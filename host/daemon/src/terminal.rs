@@ -69,8 +69,12 @@ impl User for Terminal {
             metadata.iccid
         );
         match self.bar.suspend(|| ask(&question)) {
-            Ok(Some(answer)) if answer.eq_ignore_ascii_case("y") || answer.eq_ignore_ascii_case("yes") => Consent::Given,
-            Ok(Some(answer)) if answer.eq_ignore_ascii_case("n") || answer.eq_ignore_ascii_case("no") => Consent::Refused,
+            Ok(Some(answer)) if answer.eq_ignore_ascii_case("y") || answer.eq_ignore_ascii_case("yes") => {
+                Consent::Given
+            }
+            Ok(Some(answer)) if answer.eq_ignore_ascii_case("n") || answer.eq_ignore_ascii_case("no") => {
+                Consent::Refused
+            }
             Ok(Some(_)) => Consent::Postponed,
             // Nobody there to ask: the order must not be used up for that.
             Ok(None) | Err(_) => {

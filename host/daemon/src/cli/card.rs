@@ -68,10 +68,8 @@ pub(super) fn run(home: &Home, command: &Command, json: bool) -> anyhow::Result<
 
 fn personalize(home: &Home, arguments: &Personalize, json: bool) -> anyhow::Result<()> {
     let mut card = reach::card(home)?;
-    let settings = Settings {
-        default_dp_address: arguments.default_smdp.clone(),
-        root_ds_address: arguments.root_smds.clone(),
-    };
+    let settings =
+        Settings { default_dp_address: arguments.default_smdp.clone(), root_ds_address: arguments.root_smds.clone() };
     let eid = if arguments.import_ci.is_empty() {
         personalize_with_test_pki(home, arguments, card.as_mut(), &settings)?
     } else {
@@ -133,6 +131,7 @@ fn status(home: &Home, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
+#[cfg(feature = "server")]
 pub(super) fn parse_eid(digits: &str) -> anyhow::Result<Eid> {
     let eid = Eid::from_digits(digits).with_context(|| format!("{digits:?} is no EID: 32 digits are"))?;
     if !eid.is_checked() {

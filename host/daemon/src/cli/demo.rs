@@ -170,7 +170,8 @@ fn demo(folder: &Path, steps: &mut Steps) -> anyhow::Result<Demo> {
     step_count();
     let server = steps.step("smdp", || {
         let server = runtime.block_on(serve(folder, &pki))?;
-        let made = Made::new(format!("SM-DP+ {} serves ES9+ over TLS", server.address)).with("address", server.address.clone());
+        let made = Made::new(format!("SM-DP+ {} serves ES9+ over TLS", server.address))
+            .with("address", server.address.clone());
         Ok((server, made))
     })?;
 
@@ -210,7 +211,8 @@ fn demo(folder: &Path, steps: &mut Steps) -> anyhow::Result<Demo> {
             bail!("the card does not list the profile as enabled");
         }
         let switch_writes = writes.take();
-        let delivered = drive(notifications::process(Which::All), &mut card, &mut http, &mut Terminal::new(true, true))?;
+        let delivered =
+            drive(notifications::process(Which::All), &mut card, &mut http, &mut Terminal::new(true, true))?;
         let made = Made::new("profile enabled, and its SM-DP+ told")
             .with("iccid", iccid.to_string())
             .with("store_writes", switch_writes)
@@ -225,7 +227,9 @@ fn demo(folder: &Path, steps: &mut Steps) -> anyhow::Result<Demo> {
         let report = attachment.boot(iccid)?;
         let made = Made::new(format!(
             "modem booted over vpcd: IMSI {}, {} APDUs, {} files read",
-            report.imsi, report.apdus, report.files.len()
+            report.imsi,
+            report.apdus,
+            report.files.len()
         ))
         .with("iccid", report.iccid.clone())
         .with("imsi", report.imsi.clone())
@@ -324,7 +328,11 @@ impl Attachment {
     fn boot(&mut self, iccid: Iccid) -> anyhow::Result<BootReport> {
         let report = self.modem.boot().context("the modem's boot")?;
         if report.iccid != iccid.to_string() || report.imsi != IMSI {
-            bail!("the modem found ICCID {} and IMSI {}: not the profile that was installed", report.iccid, report.imsi);
+            bail!(
+                "the modem found ICCID {} and IMSI {}: not the profile that was installed",
+                report.iccid,
+                report.imsi
+            );
         }
         Ok(report)
     }

@@ -5,9 +5,9 @@ use crate::terminal::Terminal;
 use crate::{reach, report};
 use anyhow::{Context, bail};
 use clap::Subcommand;
-use serde_json::json;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
+use serde_json::json;
 use std::path::{Path, PathBuf};
 use teuicc_lpa::download::{Order, Request, download};
 use teuicc_lpa::drive::{LinkCard, drive_card};
@@ -125,7 +125,9 @@ pub(super) fn run(home: &Home, arguments: &Arguments, json: bool) -> anyhow::Res
         Command::List => list(&drive_card(profiles::list(), card).map_err(explained)?, json),
         Command::Download { activation_code, confirmation_code, yes } => {
             let order = match activation_code {
-                Some(code) => Order::ActivationCode(code.parse::<ActivationCode>().context("reading the activation code")?),
+                Some(code) => {
+                    Order::ActivationCode(code.parse::<ActivationCode>().context("reading the activation code")?)
+                }
                 None => Order::DefaultServer,
             };
             let mut request = Request::new(order);
@@ -297,7 +299,12 @@ fn report_delivery(delivery: &Delivery, json: bool) {
         json,
         json!({ "sequence_number": notification.sequence_number, "event": notification.event.to_string(),
                 "recipient": notification.recipient, "delivered": delivery.is_delivered(), "outcome": outcome }),
-        || format!("{}  {}  to {}: {outcome}", notification.sequence_number, notification.event, notification.recipient),
+        || {
+            format!(
+                "{}  {}  to {}: {outcome}",
+                notification.sequence_number, notification.event, notification.recipient
+            )
+        },
     );
 }
 

@@ -126,9 +126,11 @@ async fn open(home: &Home, identity: &Identity, address: Option<String>) -> anyh
 
 async fn serve(smdp: SmDp, listen: SocketAddr, json: bool) -> anyhow::Result<()> {
     let server = Server::start(Arc::new(smdp), listen).await?;
-    report::result(json, json!({ "ok": true, "address": server.address, "listening": server.addr.to_string() }), || {
-        format!("SM-DP+ {} is listening on {}; stop it with Ctrl-C", server.address, server.addr)
-    });
+    report::result(
+        json,
+        json!({ "ok": true, "address": server.address, "listening": server.addr.to_string() }),
+        || format!("SM-DP+ {} is listening on {}; stop it with Ctrl-C", server.address, server.addr),
+    );
     crate::shutdown::requested().await;
     server.shutdown().await;
     Ok(())
