@@ -100,8 +100,7 @@ impl ObjectId {
     /// All ids that can exist.
     pub fn all() -> impl Iterator<Item = ObjectId> {
         [ObjectId::Identity, ObjectId::Registry].into_iter().chain(
-            ProfileSlot::all()
-                .flat_map(|slot| [ObjectId::Base(slot), ObjectId::Changes(slot), ObjectId::Hot(slot)]),
+            ProfileSlot::all().flat_map(|slot| [ObjectId::Base(slot), ObjectId::Changes(slot), ObjectId::Hot(slot)]),
         )
     }
 

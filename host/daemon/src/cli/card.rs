@@ -3,7 +3,9 @@
 use crate::factory::{self, ExternalChain, Settings};
 use crate::home::Home;
 use crate::{reach, report};
-use anyhow::{Context, bail};
+#[cfg(feature = "server")]
+use anyhow::Context;
+use anyhow::bail;
 use serde_json::json;
 use std::path::PathBuf;
 use teuicc_rsp::Eid;
