@@ -1,12 +1,14 @@
 # Packages of other Debian suites and architectures, below $cache only. Source it after common.sh.
 # shellcheck shell=bash
 
-# The machine's own Debian mirror, whatever it is.
+# The machine's own Debian mirror, whatever it is: debian_mirror SUITE. A suite whose name ends in -security has its own.
 debian_mirror() {
-  local mirror
-  mirror=$(sed -n 's/^URIs: *\([^ ]*\).*/\1/p' /etc/apt/sources.list.d/*.sources 2>/dev/null | grep -v security | head -1)
-  [[ -n $mirror ]] || mirror=$(sed -n 's/^deb \(\[[^]]*\] \)\{0,1\}\([^ ]*\) .*/\2/p' /etc/apt/sources.list 2>/dev/null | grep -v security | head -1)
-  [[ -n $mirror ]] || die "no Debian mirror found in /etc/apt"
+  local pick=(grep -v security) mirror
+  [[ $1 == *-security ]] && pick=(grep security)
+  mirror=$(sed -n 's/^URIs: *\([^ ]*\).*/\1/p' /etc/apt/sources.list.d/*.sources 2>/dev/null | "${pick[@]}" | head -1)
+  [[ -n $mirror ]] ||
+    mirror=$(sed -n 's/^deb \(\[[^]]*\] \)\{0,1\}\([^ ]*\) .*/\2/p' /etc/apt/sources.list 2>/dev/null | "${pick[@]}" | head -1)
+  [[ -n $mirror ]] || die "no Debian mirror for $1 found in /etc/apt"
   printf '%s\n' "$mirror"
 }
 
@@ -19,7 +21,7 @@ debian_suite() {
     -o "APT::Architectures=$architecture" -o "APT::Architecture=$architecture"
     -o Acquire::Check-Valid-Until=false -o Acquire::Languages=none -o APT::Sandbox::User=root)
   [[ -n $(find "$state/updated" -mmin -720 2>/dev/null) ]] && return 0
-  mirror=$(debian_mirror)
+  mirror=$(debian_mirror "$suite")
   mkdir -p "$state"/lists/partial "$state"/cache/archives/partial
   local signed='[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]'
   printf "%s $signed $mirror $suite main\n" deb deb-src >"$state/sources.list"

@@ -44,3 +44,6 @@ pub mod version {
 /// The largest request or response in bytes. Both sides size their shared buffers by it and check against it
 /// before they copy.
 pub const MAX_MESSAGE: usize = 96 * 1024;
+
+/// The one GlobalPlatform command of the trusted application: a request in, a response out.
+pub const TEE_COMMAND: u32 = 0;
