@@ -1,0 +1,56 @@
+//! OP-TEE's client library.
+
+use super::{Tee, TeeError, TeeSession, UUID};
+use optee_teec::{
+    ConnectionMethods, Context, Error, ErrorKind, Operation, ParamNone, ParamTmpRef, Session as TeecSession, Uuid,
+};
+use teuicc_wire::TEE_COMMAND;
+
+/// TEE_ERROR_STORAGE_NOT_AVAILABLE: loading the trusted application needs a supplicant.
+const STORAGE_NOT_AVAILABLE: u32 = 0xF010_0003;
+
+/// The TEE of this machine.
+#[derive(Debug, Default)]
+pub struct Client;
+
+/// A session of [`Client`].
+pub struct Session(TeecSession);
+
+impl Tee for Client {
+    type Session = Session;
+
+    /// A context of its own for each session: one that failed may have lost its driver.
+    fn open(&mut self) -> Result<Session, TeeError> {
+        let mut context = Context::new().map_err(|error| TeeError::NoTee(text(&error)))?;
+        let uuid = Uuid::parse_str(UUID).map_err(|_| TeeError::Other(format!("{UUID} is no UUID")))?;
+        context.open_session_with_login(uuid, ConnectionMethods::LoginUser).map(Session).map_err(|error| reason(&error))
+    }
+}
+
+impl TeeSession for Session {
+    fn invoke(&mut self, request: &[u8], response: &mut [u8]) -> Result<usize, TeeError> {
+        let (input, output) = (ParamTmpRef::new_input(request), ParamTmpRef::new_output(response));
+        let mut operation = Operation::new(0, input, output, ParamNone, ParamNone);
+        self.0.invoke_command(TEE_COMMAND, &mut operation).map_err(|error| reason(&error))?;
+        Ok(operation.parameters().1.updated_size())
+    }
+}
+
+fn reason(error: &Error) -> TeeError {
+    let text = text(error);
+    match error.kind() {
+        ErrorKind::AccessDenied => TeeError::Refused(text),
+        ErrorKind::Security => TeeError::Signature(text),
+        ErrorKind::TargetDead => TeeError::Dead(text),
+        ErrorKind::ItemNotFound | ErrorKind::Unknown(STORAGE_NOT_AVAILABLE) => TeeError::NotLoaded(text),
+        _ => TeeError::Other(text),
+    }
+}
+
+/// GlobalPlatform's number, and where it arose.
+fn text(error: &Error) -> String {
+    match error.origin() {
+        Some(origin) => format!("error {:#010x}, origin {origin:?}", error.raw_code()),
+        None => format!("error {:#010x}", error.raw_code()),
+    }
+}
