@@ -1,6 +1,6 @@
 /*
- * A client that does what no client does, and one that may not do anything. Prints one JSON object; exit code 0 unless
- * the program itself could not work. Written with the C library, so that nothing of our own client stands between.
+ * A client that does what no client does, and one that may not do anything. Its last line is a JSON object; exit code 0
+ * unless the program itself could not work. Written with the C library, so that nothing of our own client stands between.
  *
  *   hostile open         opens a session: {"result": CODE}
  *   hostile malformed    parameters of all types, sizes and commands, memory that changes during the call
@@ -154,7 +154,7 @@ static int malformed(uint32_t command)
 	memcpy(request, hello, sizeof(hello));
 	TEEC_Result last = exchange(command, sizeof(hello), MAX_MESSAGE);
 
-	printf("{\"calls\": %u, \"type_combinations\": %u, \"wrong_types_accepted\": %u, \"changed_during_call\": %u, "
+	printf("\n{\"calls\": %u, \"type_combinations\": %u, \"wrong_types_accepted\": %u, \"changed_during_call\": %u, "
 	       "\"dead\": %u, \"hello_afterwards\": %u, \"hello_status\": %u}\n",
 	       calls, combinations, wrongly_accepted, changed, dead, last, response[1]);
 	return 0;
@@ -174,13 +174,17 @@ int main(int argc, char **argv)
 		static const uint32_t logins[] = { TEEC_LOGIN_USER, TEEC_LOGIN_PUBLIC, TEEC_LOGIN_GROUP,
 						   TEEC_LOGIN_APPLICATION };
 
-		printf("{");
+		TEEC_Result results[4];
+
 		for (unsigned i = 0; i < 4; i++) {
-			result = open_session(logins[i]);
-			if (result == TEEC_SUCCESS)
+			results[i] = open_session(logins[i]);
+			if (results[i] == TEEC_SUCCESS)
 				TEEC_CloseSession(&session);
-			printf("%s\"login_%u\": %u", i ? ", " : "", logins[i], result);
 		}
+		/* In one go, on a line of its own: the library prints its own errors to standard output. */
+		printf("\n{");
+		for (unsigned i = 0; i < 4; i++)
+			printf("%s\"login_%u\": %u", i ? ", " : "", logins[i], results[i]);
 		printf("}\n");
 		return 0;
 	}

@@ -231,6 +231,9 @@ impl Machine {
 impl Drop for Machine {
     fn drop(&mut self) {
         self.power.cut();
+        if thread::panicking() {
+            eprintln!("the consoles of the machine end so:\n{}", self.tail());
+        }
     }
 }
 

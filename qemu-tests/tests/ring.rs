@@ -167,8 +167,8 @@ fn xtest_finds_the_image_sound() {
     let Some(image) = main_image() else { return };
     let disk = Disk::empty(&image).unwrap();
     let mut machine = Machine::boot(&image, &disk).unwrap();
-    // Core, sessions, cryptography (4001: digests, 4006: asymmetric), trusted storage.
-    for tests in ["1001", "1004", "1006", "4001", "6001", "6003", "6014"] {
+    // Core, TAs and their signatures, trusted storage.
+    for tests in ["1001", "1004", "1006", "6001", "6003"] {
         let output = machine.run_within(&format!("xtest -t regression {tests}"), Duration::from_secs(120)).unwrap();
         assert_eq!(output.code, 0, "xtest {tests}: {}", output.text());
     }
@@ -209,9 +209,9 @@ fn everything_outlives_a_reboot_and_sqn_goes_on() {
     let ((), hello) = timed(|| (0..20).for_each(|_| drop(card.state().unwrap())));
     let empty = hello / 20.0;
     let code = world.order(subscription.iccid).unwrap();
-    let mut cost = |what: &str, machine: &mut Machine, work: &mut dyn FnMut()| {
+    let cost = |what: &str, machine: &mut Machine, work: &mut dyn FnMut()| {
         let before = disk_writes(machine).unwrap();
-        drop(card.crossings.take());
+        let _ = card.crossings.take();
         let ((), took) = timed(work);
         let crossings = card.crossings.take();
         let writes = disk_writes(machine).unwrap() - before;
@@ -522,6 +522,11 @@ fn files_that_are_lost_or_damaged_are_noticed() {
     show("damaged storage", json!({ "noticed": noticed, "harmless": harmless }));
 }
 
+/// The JSON that a program ends with; OP-TEE's client library prints lines of its own before.
+fn last_line(text: &str) -> Value {
+    text.lines().last().and_then(|line| serde_json::from_str(line).ok()).unwrap_or_else(|| panic!("no JSON: {text}"))
+}
+
 // 7.
 #[test]
 fn strangers_and_malformed_calls_are_refused() {
@@ -531,7 +536,7 @@ fn strangers_and_malformed_calls_are_refused() {
     const ACCESS_DENIED: u64 = 0xFFFF_0001;
     let mut opened = |user: &str| {
         let output = machine.run(&as_user(user, "hostile open")).unwrap();
-        output.json().unwrap().remove(0)
+        last_line(&output.text())
     };
     let (client, other) = (opened(CLIENT), opened("other"));
     assert_eq!(client["login_1"], 0, "the daemon's user is refused: {client}");
@@ -543,7 +548,7 @@ fn strangers_and_malformed_calls_are_refused() {
 
     let output = machine.run_within(&as_user(CLIENT, "hostile malformed"), Duration::from_secs(180)).unwrap();
     assert_eq!(output.code, 0, "{}", output.text());
-    let found = output.json().unwrap().remove(0);
+    let found = last_line(&output.text());
     assert_eq!(found["dead"], 0, "the TA died: {found}");
     assert_eq!((&found["hello_afterwards"], &found["hello_status"]), (&json!(0), &json!(0)), "{found}");
     show("malformed calls", found);
