@@ -19,6 +19,7 @@ const EXAMPLES: &str = "\
 Examples:
   teuiccd                                 the card in HOME/card, attached to a vpcd on this machine
   teuiccd --vpcd 127.0.0.1:35964          another slot of the vpcd
+  teuiccd --tee optee                     the card in the trusted application, under OP-TEE
   teuiccd --no-modem                      no modem: for `teuicc lpa` alone
   teuiccd --config /etc/teuiccd.toml      settings from a file; options on the command line win";
 
@@ -28,7 +29,7 @@ Examples:
 struct Arguments {
     #[command(flatten)]
     home: Home,
-    /// Read settings from this file (TOML: home, vpcd, refresh_timeout)
+    /// Read settings from this file (TOML: home, tee, vpcd, refresh_timeout)
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The vpcd to attach the card to, HOST:PORT [default: 127.0.0.1:35963]
@@ -47,6 +48,7 @@ struct Arguments {
 #[serde(deny_unknown_fields)]
 struct File {
     home: Option<PathBuf>,
+    tee: Option<reach::Tee>,
     vpcd: Option<String>,
     refresh_timeout: Option<u64>,
 }
@@ -74,7 +76,11 @@ impl Config {
             patience.refresh = Duration::from_secs(seconds);
         }
         let vpcd = (!arguments.no_modem).then(|| arguments.vpcd.or(file.vpcd).unwrap_or(defaults.address));
-        Ok(Config { home: Home { folder: arguments.home.folder.or(file.home) }, vpcd, patience })
+        Ok(Config {
+            home: Home { folder: arguments.home.folder.or(file.home), tee: arguments.home.tee.or(file.tee) },
+            vpcd,
+            patience,
+        })
     }
 }
 

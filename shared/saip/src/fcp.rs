@@ -181,10 +181,16 @@ pub struct File<'a> {
     pub elements: List<'a, FileElement<'a>>,
 }
 
+/// How many of the steps are an Fcp.
+fn descriptors(elements: List<'_, FileElement<'_>>) -> usize {
+    let descriptors = elements.iter().filter(|element| matches!(element, FileElement::Descriptor(_)));
+    descriptors.fold(0, |count: usize, _| count.saturating_add(1))
+}
+
 impl<'a> File<'a> {
     pub(crate) fn check(value: &'a [u8], scan: &mut Scan<'a>) -> Result<Self> {
         let elements = List::check(value, scan)?;
-        let descriptors = elements.iter().filter(|element| matches!(element, FileElement::Descriptor(_))).count();
+        let descriptors = descriptors(elements);
         if descriptors > MAX_INSTANCES {
             return Err(scan.fail(StatusCode::NotEnoughMemory, value));
         }
@@ -206,7 +212,7 @@ impl<'a> File<'a> {
     /// the first instance; without an Fcp there is one, which the template describes alone.
     pub fn instances(&self) -> impl Iterator<Item = FileInstance<'a>> + use<'a> {
         let elements = self.elements;
-        let descriptors = elements.iter().filter(|element| matches!(element, FileElement::Descriptor(_))).count();
+        let descriptors = descriptors(elements);
         (0..descriptors.max(1)).map(move |index| {
             let mut descriptor = elements.iter().filter_map(|element| match element {
                 FileElement::Descriptor(fcp) => Some(fcp),

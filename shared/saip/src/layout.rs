@@ -359,7 +359,9 @@ impl Cursor {
             content.try_extend(bytes)?;
         } else {
             let target = content.get_mut(self.position..end).ok_or(PeStatus::new(StatusCode::BadValues))?;
-            target.copy_from_slice(bytes);
+            for (old, new) in target.iter_mut().zip(bytes) {
+                *old = *new;
+            }
         }
         self.position = end;
         Ok(())

@@ -587,7 +587,7 @@ impl<'a> TemplateElement<'a> {
         let element = *self;
         let (files, by_default) =
             self.template.map_or((&[][..], false), |template| (template.files, template.created_by_default));
-        files.iter().enumerate().filter_map(move |(index, definition)| {
+        (0..usize::MAX).zip(files).filter_map(move |(index, definition)| {
             let file = match element.field(index) {
                 Some(file) if file.do_not_create() && element.template.is_some_and(|it| it.kind != PeKind::Mf) => None,
                 Some(file) => Some(file),

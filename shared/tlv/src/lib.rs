@@ -30,7 +30,7 @@ mod reader;
 mod tag;
 mod writer;
 
-pub use bytes::{OutOfMemory, TryBytes, try_copy};
+pub use bytes::{OutOfMemory, TryBytes, drop_first, swap_take, try_copy};
 pub use reader::{Reader, Tlv, leading_length};
 pub use tag::Tag;
 pub use writer::Writer;

@@ -53,7 +53,7 @@ impl Writer {
         self.header(tag, length).map_err(E::from)?;
         let moved = self.bytes.len().saturating_sub(end);
         if let Some(tail) = self.bytes.get_mut(start..) {
-            tail.rotate_right(moved);
+            move_to_front(tail, moved);
         }
         Ok(())
     }
@@ -107,5 +107,13 @@ impl Writer {
             _ => self.bytes.try_extend(&[0x84, a, b, c, d]),
         }
         .map_err(|_: OutOfMemory| Error { kind: ErrorKind::OutOfMemory, offset: 0 })
+    }
+}
+/// Brings the last `count` bytes before the others. As `rotate_right`, which can panic.
+fn move_to_front(bytes: &mut [u8], count: usize) {
+    bytes.reverse();
+    if let Some((front, back)) = bytes.split_at_mut_checked(count) {
+        front.reverse();
+        back.reverse();
     }
 }

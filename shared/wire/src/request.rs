@@ -122,7 +122,8 @@ impl<'a> Commands<'a> {
     /// Takes the bytes that [`encode_commands`] made. Errors: a length that does not fit.
     pub fn new(encoded: &'a [u8]) -> Result<Self, DecodeError> {
         let commands = Commands(encoded);
-        let counted: usize = commands.map(|command| command.len().saturating_add(2)).sum();
+        let counted: usize =
+            commands.fold(0, |sum: usize, command| sum.saturating_add(command.len()).saturating_add(2));
         if counted == encoded.len() { Ok(commands) } else { Err(DecodeError::Missing("commands")) }
     }
 }

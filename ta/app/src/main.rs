@@ -27,6 +27,7 @@ use optee_utee::{ErrorKind, Result};
 use platform::TeeRng;
 use storage::TeeStore;
 use teuicc_card::{Card, Platform};
+use teuicc_tlv::TryBytes;
 use teuicc_wire::{Interface, MAX_MESSAGE, TEE_COMMAND};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -97,8 +98,7 @@ fn copy(request: &ParameterMemrefInput<'_>) -> Result<Zeroizing<Vec<u8>>> {
         return Err(ErrorKind::BadParameters.into());
     }
     let mut copy = Zeroizing::new(Vec::new());
-    copy.try_reserve_exact(length).map_err(|_| ErrorKind::OutOfMemory)?;
-    copy.resize(length, 0);
+    copy.try_resize(length, 0).map_err(|_| ErrorKind::OutOfMemory)?;
     let read = request.read_at(0, &mut copy)?;
     copy.truncate(read);
     Ok(copy)

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use optee_utee::{DataFlag, Error, ErrorKind, ObjectEnumHandle, ObjectStorageConstants, PersistentObject};
 use teuicc_card::{ObjectId, Store, StoreError};
+use teuicc_tlv::TryBytes;
 
 /// Where objects are kept: files of the normal world, encrypted and authenticated, or the RPMB.
 #[cfg(not(feature = "rpmb"))]
@@ -59,8 +60,8 @@ impl Store for TeeStore {
             let mut name = [0; MAX_NAME];
             match objects.get_next(None, &mut name) {
                 Ok(2) => {
-                    names.try_reserve(1).map_err(|_| StoreError::OutOfMemory)?;
-                    names.extend(name.first_chunk());
+                    let [first, second, ..] = name;
+                    names.try_push([first, second])?;
                 }
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::ItemNotFound => break,
@@ -68,8 +69,9 @@ impl Store for TeeStore {
             }
         }
         let mut ids = Vec::new();
-        ids.try_reserve_exact(names.len()).map_err(|_| StoreError::OutOfMemory)?;
-        ids.extend(ObjectId::all().filter(|id| names.contains(&id.name())));
+        for id in ObjectId::all().filter(|id| names.contains(&id.name())) {
+            ids.try_push(id)?;
+        }
         Ok(ids)
     }
 }

@@ -14,7 +14,7 @@ use teuicc_rsp::es10::{LoadCrlRequest, LoadCrlResponse, LoadCrlResponseOk};
 use teuicc_rsp::object::Object;
 use teuicc_rsp::oid;
 use teuicc_rsp::x509::{expect_ecdsa_with_sha256, read_signature};
-use teuicc_tlv::{Error, ErrorKind, Reader, Tag, Tlv, TryBytes, try_copy};
+use teuicc_tlv::{Error, ErrorKind, Reader, Tag, Tlv, TryBytes, swap_take, try_copy};
 
 /// cRLNumber, 2.5.29.20.
 const CRL_NUMBER: &[u8] = &[0x55, 0x1D, 0x14];
@@ -56,7 +56,8 @@ impl Euicc {
             return Err(Stop::Refused(LoadCrlError::InvalidSignature));
         }
         let mut next = self.registry.duplicate()?;
-        let loaded = next.crls.iter().position(|crl| crl.chain == chain).map(|index| next.crls.remove(index));
+        let loaded =
+            next.crls.iter().position(|crl| crl.chain == chain).and_then(|index| swap_take(&mut next.crls, index));
         if loaded.as_ref().is_some_and(|loaded| !is_greater(list.number, &loaded.number)) {
             return Err(Stop::Refused(LoadCrlError::FresherCrlAlreadyLoaded));
         }

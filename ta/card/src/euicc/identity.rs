@@ -103,7 +103,7 @@ impl Personalized {
 
     /// The chain under the CI with this key identifier, and its number.
     pub(crate) fn chain_of(&self, ci_key_id: &[u8]) -> Option<(u8, &Chain)> {
-        (0u8..).zip(&self.chains).find(|(_, chain)| chain.ci_key_id == ci_key_id)
+        (0..u8::MAX).zip(&self.chains).find(|(_, chain)| chain.ci_key_id == ci_key_id)
     }
 }
 

@@ -18,7 +18,7 @@ use teuicc_rsp::codes::ProfileClass;
 use teuicc_rsp::metadata::{MAX_NICKNAME, NotificationEvent, PprIds};
 use teuicc_rsp::object::Value;
 use teuicc_rsp::{Iccid, aid};
-use teuicc_tlv::{Error, ErrorKind, Reader, Tag, Tlv, TryBytes, Writer, try_copy};
+use teuicc_tlv::{Error, ErrorKind, Reader, Tag, Tlv, TryBytes, Writer, drop_first, try_copy};
 
 /// Version of the stored form.
 const VERSION: u8 = 1;
@@ -181,7 +181,7 @@ impl Registry {
         self.notifications.try_push(notification)?;
         self.next_sequence = next;
         if self.notifications.len() > MAX_NOTIFICATIONS {
-            self.notifications.remove(0);
+            drop_first(&mut self.notifications);
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ use teuicc_rsp::crypto::{Curve, POINT, PublicKey, SIGNATURE, SecretKey, verify};
 use teuicc_rsp::es10::{AuthenticateServerRequest, PrepareDownloadRequest};
 use teuicc_rsp::oid::Role;
 use teuicc_rsp::signing::with_signature;
-use teuicc_tlv::{TryBytes, try_copy};
+use teuicc_tlv::{TryBytes, drop_first, try_copy};
 
 /// How many one-time keys are kept for downloads that broke; the oldest is dropped for one more.
 const MAX_HELD_KEYS: usize = 4;
@@ -226,7 +226,7 @@ impl HeldKeys {
             HeldKey { smdp_oid: try_copy(&server.oid)?, transaction_id: try_copy(&server.transaction_id)?, key, otpk };
         self.forget(server);
         if self.0.len() >= MAX_HELD_KEYS {
-            self.0.remove(0);
+            drop_first(&mut self.0);
         }
         self.0.try_push(held)?;
         Ok(otpk)

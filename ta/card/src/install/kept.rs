@@ -31,7 +31,7 @@ impl Build {
         if self.security_domains.iter().any(|other| other.aid == aid) {
             return Err(StatusCode::InvalidParameter.into());
         }
-        for (at, key) in domain.keys.iter().enumerate() {
+        for (at, key) in (0..usize::MAX).zip(domain.keys.iter()) {
             let same = |other: KeyObject<'_>| other.identifier == key.identifier && other.version == key.version;
             if domain.keys.iter().take(at).any(same) {
                 return Err(StatusCode::BadValues.into());

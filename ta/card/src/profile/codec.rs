@@ -66,7 +66,7 @@ impl Encoder {
         self.count(bytes.len())?;
         let mut rest = bytes;
         while let Some(first) = rest.first() {
-            let run = rest.iter().take_while(|byte| *byte == first).count();
+            let run = rest.iter().position(|byte| byte != first).unwrap_or(rest.len());
             if run >= MIN_RUN {
                 self.token(run, true)?;
                 self.byte(*first)?;

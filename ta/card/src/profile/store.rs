@@ -150,7 +150,7 @@ impl Profile {
     /// The changed files that are of high update activity, or those that are not.
     fn encode_changed(&self, out: &mut Encoder, high_update: bool) -> Written {
         let changed = || self.indexed().filter(move |(_, file)| file.changed && file.high_update() == high_update);
-        out.count(changed().count())?;
+        out.count(changed().fold(0, |count: usize, _| count.saturating_add(1)))?;
         for (index, file) in changed() {
             out.varint(index.0.into())?;
             out.byte(file.life_cycle)?;
