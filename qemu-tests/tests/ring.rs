@@ -429,6 +429,12 @@ fn the_power_is_cut_while_profiles_are_switched_and_while_it_authenticates() {
     show("cuts during AUTHENTICATE", json!({ "cuts": cuts(9), "authentications": acknowledged }));
 }
 
+/// Whether the TA was ended when it opened an object: OP-TEE's own library panics a TA for every error of the storage
+/// but five (TEE Internal Core API, section 5.7.1), rollback (TEE_ERROR_SECURITY) among them. The card has not come up.
+fn ended_by_op_tee(error: &anyhow::Error) -> bool {
+    format!("{error:#}").contains("the trusted application ended")
+}
+
 // 5.
 #[test]
 fn an_older_copy_of_the_storage_is_refused_where_there_is_an_rpmb() {
@@ -449,15 +455,22 @@ fn an_older_copy_of_the_storage_is_refused_where_there_is_an_rpmb() {
     machine.run(&format!("cp -a {STORAGE} /tmp/newer")).unwrap().success().unwrap();
 
     restore(&mut machine, "/tmp/older");
-    let card = Card::insert(&mut machine).unwrap();
-    let refused = card.state();
-    assert!(
-        matches!(refused, Err(LinkError::Card(Error::StoreCorrupt | Error::StoreUnavailable))),
-        "rolled back, and the card says {refused:?}"
-    );
-    assert!(card.profiles().is_err(), "it acts on a state that was rolled back");
-    assert!(personalize(&card, &world).is_err(), "it can be personalized again");
-    drop(card);
+    match Card::insert(&mut machine) {
+        Ok(card) => {
+            let refused = card.state();
+            assert!(
+                matches!(refused, Err(LinkError::Card(Error::StoreCorrupt | Error::StoreUnavailable))),
+                "rolled back, and the card says {refused:?}"
+            );
+            assert!(card.profiles().is_err(), "it acts on a state that was rolled back");
+            assert!(personalize(&card, &world).is_err(), "it can be personalized again");
+            show("rollback", json!({ "refused_by": "the card" }));
+        }
+        Err(error) => {
+            assert!(ended_by_op_tee(&error), "{error:#}");
+            show("rollback", json!({ "refused_by": "OP-TEE, which ends the TA" }));
+        }
+    }
 
     // The right copy again: nothing was lost.
     restore(&mut machine, "/tmp/newer");
@@ -479,7 +492,7 @@ fn files_that_are_lost_or_damaged_are_noticed() {
     drop(card);
     machine.run(&format!("cp -a {STORAGE} /tmp/whole")).unwrap().success().unwrap();
     let names = machine.run(&format!("ls {STORAGE}")).unwrap().success().unwrap();
-    let mut noticed = 0;
+    let (mut noticed, mut ended) = (0_usize, Vec::new());
     let mut harmless = Vec::new();
     for name in names.split_whitespace() {
         let file = format!("{STORAGE}/{name}");
@@ -496,7 +509,19 @@ fn files_that_are_lost_or_damaged_are_noticed() {
                 .unwrap()
                 .success()
                 .unwrap();
-            let card = Card::insert(&mut machine).unwrap();
+            let card = match Card::insert(&mut machine) {
+                Ok(card) => card,
+                Err(error) if ended_by_op_tee(&error) => {
+                    ended.push(format!("{name} {damage}"));
+                    continue;
+                }
+                // Not even the TA can be loaded: OP-TEE looks for it in the storage first.
+                Err(error) => {
+                    assert!(format!("{error:#}").contains("the TEE failed"), "{name} {damage}: {error:#}");
+                    noticed += 1;
+                    continue;
+                }
+            };
             // Without an RPMB, a storage whose directory is gone looks like one that never was.
             if name.starts_with("dirf") && damage == "deleted" && card.state().is_ok_and(|state| state == State::Factory) {
                 harmless.push(format!("{name} {damage}: a fresh card (docs/qemu.md)"));
@@ -508,18 +533,20 @@ fn files_that_are_lost_or_damaged_are_noticed() {
                     harmless.push(format!("{name} {damage}"));
                 }
                 Err(error) => {
-                    let text = format!("{error:#}");
-                    assert!(!text.contains("ended"), "{name} {damage}: the TA died: {text}");
-                    noticed += 1;
+                    if ended_by_op_tee(&error) {
+                        ended.push(format!("{name} {damage}"));
+                    } else {
+                        noticed += 1;
+                    }
                 }
             }
         }
     }
-    assert!(noticed > 0, "no damage is noticed");
+    assert!(noticed + ended.len() > 0, "no damage is noticed");
     machine.run(&format!("rm -rf {STORAGE}; cp -a /tmp/whole {STORAGE}")).unwrap().success().unwrap();
     let card = Card::insert(&mut machine).unwrap();
     assert_eq!(card.profiles().unwrap(), profiles, "the undamaged storage is refused");
-    show("damaged storage", json!({ "noticed": noticed, "harmless": harmless }));
+    show("damaged storage", json!({ "noticed": noticed, "ended_by_op_tee": ended, "harmless": harmless }));
 }
 
 /// The JSON that a program ends with; OP-TEE's client library prints lines of its own before.
