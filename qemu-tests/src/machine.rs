@@ -121,7 +121,9 @@ impl Machine {
                 machine.boot_time = started.elapsed();
                 Ok(machine)
             }
-            Err(error) => Err(error.context(format!("the guest does not boot; its console ends so:\n{}", machine.tail()))),
+            Err(error) => {
+                Err(error.context(format!("the guest does not boot; its console ends so:\n{}", machine.tail())))
+            }
         }
     }
 
@@ -177,7 +179,8 @@ impl Machine {
     pub fn put_folder(&mut self, path: &str, folder: &Path) -> anyhow::Result<()> {
         let packed = Command::new("tar").arg("-C").arg(folder).args(["-c", "."]).output().context("running tar")?;
         self.put("/tmp/.tar", &packed.stdout)?;
-        let unpack = format!("mkdir -p {path} && tar -x -f /tmp/.tar -C {path} && chmod -R a+rX {path} && rm /tmp/.tar");
+        let unpack =
+            format!("mkdir -p {path} && tar -x -f /tmp/.tar -C {path} && chmod -R a+rX {path} && rm /tmp/.tar");
         self.run(&unpack)?.success().map(|_| ())
     }
 

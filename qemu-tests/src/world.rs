@@ -53,8 +53,7 @@ impl World {
         let folder = tempfile::Builder::new().prefix("teuicc-world-").tempdir()?;
         let runtime = Runtime::new()?;
         let pki = TestPki::generate(&folder.path().join("pki"))?;
-        let config =
-            SmDpConfig { folder: folder.path().join("smdp"), pki: pki.folder().to_owned(), address: None };
+        let config = SmDpConfig { folder: folder.path().join("smdp"), pki: pki.folder().to_owned(), address: None };
         let server = runtime.block_on(async {
             let smdp = Arc::new(SmDp::open(&config).await?);
             Server::start(smdp, (Ipv4Addr::LOCALHOST, 0).into()).await
@@ -79,7 +78,10 @@ impl World {
         let imsi = format!("00101000000{number:04}");
         let description = self.folder.path().join(format!("profile-{number}.toml"));
         let (k, opc) = (hex(&K), hex(&OPC));
-        std::fs::write(&description, format!("iccid = \"{iccid}\"\nimsi = \"{imsi}\"\nk = \"{k}\"\nopc = \"{opc}\"\n"))?;
+        std::fs::write(
+            &description,
+            format!("iccid = \"{iccid}\"\nimsi = \"{imsi}\"\nk = \"{k}\"\nopc = \"{opc}\"\n"),
+        )?;
         let profile = NewProfile::from_file(&description, Metadata::default())?;
         let iccid = self.runtime.block_on(self.server.smdp.add_profile(&profile))?;
         Ok(Subscription { iccid, imsi, subscriber: Subscriber::new(K, OPC, 0) })
@@ -179,11 +181,7 @@ fn with_check_digit(digits: &str) -> String {
         .enumerate()
         .map(|(place, digit)| {
             let value = u32::from(digit - b'0');
-            if place % 2 == 1 {
-                value
-            } else {
-                value * 2 / 10 + value * 2 % 10
-            }
+            if place % 2 == 1 { value } else { value * 2 / 10 + value * 2 % 10 }
         })
         .sum();
     format!("{digits}{}", (10 - sum % 10) % 10)

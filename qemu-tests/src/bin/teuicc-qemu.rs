@@ -1,15 +1,15 @@
 //! Boots an image, for `build/qemu`.
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Parser;
 use std::path::PathBuf;
 use std::time::Duration;
 use teuicc_qemu_tests::machine::HOST;
 use teuicc_qemu_tests::relay::CLIENT;
-use teuicc_qemu_tests::{Disk, Image, Machine};
+use teuicc_qemu_tests::{Disk, Image, Machine, Relay};
 
-/// How long the demo may take in the guest.
-const DEMO: Duration = Duration::from_secs(180);
+/// How long a command may take in the guest.
+const COMMAND: Duration = Duration::from_secs(180);
 
 /// A machine with a real OP-TEE and the card in it.
 #[derive(Parser)]
@@ -23,9 +23,12 @@ struct Arguments {
     /// The vpcd of this machine that the card is attached to: its port on the loopback
     #[arg(long, default_value_t = 35963)]
     vpcd: u16,
-    /// Run the demo in the guest, with the TA as the card, and end
+    /// Run the demo with the TA as the card, and end
     #[arg(long)]
     demo: bool,
+    /// The demo prints JSON
+    #[arg(long)]
+    json: bool,
     /// Run a command in the guest, as root, and end with its exit code
     #[arg(long, value_name = "COMMAND", conflicts_with = "demo")]
     run: Option<String>,
@@ -41,25 +44,27 @@ fn main() -> anyhow::Result<()> {
     let mut machine = Machine::boot(&image, &disk)?;
     eprintln!("guest is up after {:.1} s, with OP-TEE OS: {}", machine.boot_time.as_secs_f64(), image.optee());
     if let Some(command) = &arguments.run {
-        let output = machine.run_within(command, DEMO)?;
+        let output = machine.run_within(command, COMMAND)?;
         print!("{}", output.text());
         eprint!("{}", String::from_utf8_lossy(&output.stderr));
         std::process::exit(output.code);
     }
-    if arguments.demo { demo(&mut machine) } else { serve(machine, arguments.vpcd) }
+    if arguments.demo { demo(&mut machine, arguments.json) } else { serve(machine, arguments.vpcd) }
 }
 
-fn demo(machine: &mut Machine) -> anyhow::Result<()> {
-    let output = machine.run_within(&as_client("teuicc demo --tee optee"), DEMO)?;
-    print!("{}", output.text());
-    if output.code != 0 {
-        bail!("the demo ended with {}: {}", output.code, String::from_utf8_lossy(&output.stderr));
-    }
-    Ok(())
+/// The SM-DP+, the LPA and the modem run here, the card in the guest's secure world.
+fn demo(machine: &mut Machine, json: bool) -> anyhow::Result<()> {
+    let relay = Relay::start(machine)?;
+    teuicc_daemon::cli::demo_with(Box::new(relay), json)
 }
 
 fn serve(mut machine: Machine, vpcd: u16) -> anyhow::Result<()> {
-    machine.run(&format!("{} >/tmp/teuiccd.log 2>&1 </dev/null &", as_client(&format!("teuiccd --tee optee --vpcd {HOST}:{vpcd}"))))?.success()?;
+    machine
+        .run(&format!(
+            "{} >/tmp/teuiccd.log 2>&1 </dev/null &",
+            as_client(&format!("teuiccd --tee optee --vpcd {HOST}:{vpcd}"))
+        ))?
+        .success()?;
     let status = as_client("teuicc card status --json");
     // The daemon opens the TA first.
     let mut told = machine.run(&status)?;

@@ -1,6 +1,8 @@
 //! `teuicc demo`: from an activation code to an authenticated modem.
 
 use crate::factory::{self, Settings};
+use crate::home::Home;
+use crate::reach::{self, Tee};
 use crate::report;
 use crate::terminal::Terminal;
 use anyhow::{Context, bail};
@@ -23,7 +25,7 @@ use teuicc_rsp::crypto::Curve;
 use teuicc_rsp::{Eid, Iccid};
 use teuicc_rsp_server::{Metadata, NewProfile, OrderOptions, Server, ServerHandle, SmDp, SmDpConfig, TestPki};
 use teuicc_slot::software::{Options, SoftwareTee, Writes};
-use teuicc_slot::{CardLink, Slot, SlotConfig, Wire};
+use teuicc_slot::{CardLink, Exchange, Slot, SlotConfig, Wire};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
@@ -42,10 +44,19 @@ pub(super) struct Arguments {
     keep: Option<PathBuf>,
 }
 
-pub(super) fn run(arguments: &Arguments, json: bool) -> anyhow::Result<()> {
+pub(super) fn run(home: &Home, arguments: &Arguments, json: bool) -> anyhow::Result<()> {
+    let trusted = match home.tee() {
+        Tee::Software => None,
+        Tee::Optee => Some(reach::open_here(home, "teuicc demo")?),
+    };
+    run_with(trusted, arguments.keep.as_deref(), json)
+}
+
+/// Runs the demo with this card, which has no identity yet, or with one in a software TEE of its own.
+pub(super) fn run_with(card: Option<Box<dyn Exchange>>, keep: Option<&Path>, json: bool) -> anyhow::Result<()> {
     let mut steps = Steps { json, started: Instant::now() };
-    let result = folder(arguments.keep.as_deref()).and_then(|folder| {
-        let result = demo(folder.path(), &mut steps);
+    let result = folder(keep).and_then(|folder| {
+        let result = demo(card, folder.path(), &mut steps);
         folder.close()?;
         result
     });
@@ -146,7 +157,7 @@ struct Demo {
     steps: u32,
 }
 
-fn demo(folder: &Path, steps: &mut Steps) -> anyhow::Result<Demo> {
+fn demo(card: Option<Box<dyn Exchange>>, folder: &Path, steps: &mut Steps) -> anyhow::Result<Demo> {
     let quiet = steps.json;
     let runtime = Runtime::new().context("starting the runtime")?;
     let mut count = 0;
@@ -160,8 +171,9 @@ fn demo(folder: &Path, steps: &mut Steps) -> anyhow::Result<Demo> {
 
     step_count();
     let (slot, eid, writes) = steps.step("personalize", || {
-        let (slot, eid, writes) = personalized_card(&folder.join("card"), &pki)?;
-        let made = Made::new(format!("card in the software TEE, EID {eid}"))
+        let kind = if card.is_some() { "trusted application" } else { "card in the software TEE" };
+        let (slot, eid, writes) = personalized_card(card, &folder.join("card"), &pki)?;
+        let made = Made::new(format!("{kind}, EID {eid}"))
             .with("eid", eid.to_string())
             .with("store_writes", writes.take());
         Ok(((slot, eid, writes), made))
@@ -268,10 +280,29 @@ fn demo(folder: &Path, steps: &mut Steps) -> anyhow::Result<Demo> {
     Ok(Demo { steps: count })
 }
 
-fn personalized_card(folder: &Path, pki: &TestPki) -> anyhow::Result<(Slot, Eid, Writes)> {
-    let card = SoftwareTee::open(folder, &Options { owner: "teuicc demo".into() })?;
-    let writes = card.writes();
-    let mut link: Wire<SoftwareTee> = Wire::new(card);
+/// Counts what is written to the store; a trusted application does not tell.
+struct Counter(Option<Writes>);
+
+impl Counter {
+    fn take(&self) -> Option<u64> {
+        self.0.as_ref().map(Writes::take)
+    }
+}
+
+fn personalized_card(
+    card: Option<Box<dyn Exchange>>,
+    folder: &Path,
+    pki: &TestPki,
+) -> anyhow::Result<(Slot, Eid, Counter)> {
+    let (card, writes) = match card {
+        Some(card) => (card, Counter(None)),
+        None => {
+            let card = SoftwareTee::open(folder, &Options { owner: "teuicc demo".into() })?;
+            let writes = Counter(Some(card.writes()));
+            (Box::new(card) as Box<dyn Exchange>, writes)
+        }
+    };
+    let mut link = Wire::new(card);
     link.hello().context("asking the card who it is")?;
     let eid = factory::personalize(&mut link, pki, None, &Settings::default())?;
     Ok((Slot::start(link, SlotConfig::default())?, eid, writes))

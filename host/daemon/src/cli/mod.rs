@@ -52,6 +52,14 @@ enum Command {
     Lpa(lpa::Arguments),
 }
 
+/// Runs `teuicc demo` with this card, which has no identity yet; prints its steps, as JSON if `json`.
+///
+/// Errors: the first step that does not work.
+#[cfg(feature = "server")]
+pub fn demo_with(card: Box<dyn teuicc_slot::Exchange>, json: bool) -> anyhow::Result<()> {
+    demo::run_with(Some(card), None, json)
+}
+
 /// Runs `teuicc` with the process's arguments.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -60,7 +68,7 @@ pub fn main() -> ExitCode {
     let Arguments { home, json, command } = arguments;
     let result = match command {
         #[cfg(feature = "server")]
-        Command::Demo(arguments) => demo::run(&arguments, json),
+        Command::Demo(arguments) => demo::run(&home, &arguments, json),
         #[cfg(feature = "server")]
         Command::Pki(arguments) => pki::run(&home, &arguments, json),
         #[cfg(feature = "server")]
