@@ -173,9 +173,8 @@ fn demo(card: Option<Box<dyn Exchange>>, folder: &Path, steps: &mut Steps) -> an
     let (slot, eid, writes) = steps.step("personalize", || {
         let kind = if card.is_some() { "trusted application" } else { "card in the software TEE" };
         let (slot, eid, writes) = personalized_card(card, &folder.join("card"), &pki)?;
-        let made = Made::new(format!("{kind}, EID {eid}"))
-            .with("eid", eid.to_string())
-            .with("store_writes", writes.take());
+        let made =
+            Made::new(format!("{kind}, EID {eid}")).with("eid", eid.to_string()).with("store_writes", writes.take());
         Ok(((slot, eid, writes), made))
     })?;
 
