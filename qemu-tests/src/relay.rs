@@ -57,10 +57,11 @@ impl Relay {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error.into()),
             }
-            if Instant::now() > deadline {
+            let ended = !machine.run("cat /tmp/relay.code 2>/dev/null")?.stdout.is_empty();
+            if ended || Instant::now() > deadline {
                 bail!("the guest's relay did not start: {}", machine.run("cat /tmp/relay.log")?.text());
             }
-            thread::sleep(Duration::from_millis(10));
+            thread::sleep(Duration::from_millis(50));
         };
         stream.set_nonblocking(false)?;
         stream.set_nodelay(true)?;
