@@ -27,6 +27,7 @@ pub fn card(home: &Home) -> anyhow::Result<Box<dyn CardLink>> {
 /// Opens the software TEE's card of `home` in this process, which is called `owner` when others find it in use.
 pub fn open_here(home: &Home, owner: &str) -> anyhow::Result<SoftwareTee> {
     let folder = home.card();
+    std::fs::create_dir_all(home.folder()).with_context(|| format!("making {}", home.folder().display()))?;
     SoftwareTee::open(&folder, &Options { owner: owner.to_owned() })
         .with_context(|| format!("opening the card in {}", folder.display()))
 }

@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use teuicc_lpa::download::{Order, Request, download};
-use teuicc_lpa::drive::{SlotCard, drive_card};
+use teuicc_lpa::drive::{Card, SlotCard, drive_card};
 use teuicc_lpa::http::TlsClient;
 use teuicc_lpa::notifications::{self, Which};
 use teuicc_lpa::profiles::{self, ProfileId};
-use teuicc_lpa::{ActivationCode, drive};
+use teuicc_lpa::{ActivationCode, CardFault, drive};
 use teuicc_modem_bridge::testing::modem::{BootReport, Modem, ModemOptions};
 use teuicc_modem_bridge::testing::network::{Authentication, Subscriber};
 use teuicc_modem_bridge::testing::vpcd::VpcdHost;
@@ -23,7 +23,7 @@ use teuicc_rsp::crypto::Curve;
 use teuicc_rsp::{Eid, Iccid};
 use teuicc_rsp_server::{Metadata, NewProfile, OrderOptions, Server, ServerHandle, SmDp, SmDpConfig, TestPki};
 use teuicc_slot::software::{Options, SoftwareTee, Writes};
-use teuicc_slot::{CardLink, Slot, SlotConfig, Wire};
+use teuicc_slot::{CardLink, Slot, SlotConfig, Transmitted, Wire};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
@@ -43,18 +43,18 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, json: bool) -> anyhow::Result<()> {
-    let mut steps = Steps { json, started: Instant::now() };
+    let mut steps = Steps { json, started: Instant::now(), done: 0 };
     let result = folder(arguments.keep.as_deref()).and_then(|folder| {
         let result = demo(folder.path(), &mut steps);
         folder.close()?;
         result
     });
     let made = match &result {
-        Ok(made) => Made::new("an activation code became an authenticated modem").with("steps", made.steps),
+        Ok(()) => Made::new("an activation code became an authenticated modem").with("steps", steps.done),
         Err(_) => Made::new("the demo did not work"),
     };
     steps.print("demo", result.is_ok(), steps.started.elapsed(), &made);
-    result.map(|_| ())
+    result
 }
 
 /// The folder of the demo's state: kept, or removed when it ends.
@@ -94,6 +94,7 @@ impl Folder {
 struct Steps {
     json: bool,
     started: Instant,
+    done: u32,
 }
 
 /// What a step made: in words, and by name.
@@ -120,6 +121,7 @@ impl Steps {
         match work() {
             Ok((result, made)) => {
                 self.print(name, true, started.elapsed(), &made);
+                self.done += 1;
                 Ok(result)
             }
             Err(error) => {
@@ -141,24 +143,15 @@ impl Steps {
     }
 }
 
-/// What the demo as a whole made.
-struct Demo {
-    steps: u32,
-}
-
-fn demo(folder: &Path, steps: &mut Steps) -> anyhow::Result<Demo> {
+fn demo(folder: &Path, steps: &mut Steps) -> anyhow::Result<()> {
     let quiet = steps.json;
     let runtime = Runtime::new().context("starting the runtime")?;
-    let mut count = 0;
-    let mut step_count = || count += 1;
 
-    step_count();
     let pki = steps.step("pki", || {
         let pki = TestPki::generate(&folder.join("pki"))?;
         Ok((pki, Made::new("test PKI: CI, EUM and SM-DP+, on NIST P-256 and brainpoolP256r1")))
     })?;
 
-    step_count();
     let (slot, eid, writes) = steps.step("personalize", || {
         let (slot, eid, writes) = personalized_card(&folder.join("card"), &pki)?;
         let made = Made::new(format!("card in the software TEE, EID {eid}"))
@@ -167,7 +160,6 @@ fn demo(folder: &Path, steps: &mut Steps) -> anyhow::Result<Demo> {
         Ok(((slot, eid, writes), made))
     })?;
 
-    step_count();
     let server = steps.step("smdp", || {
         let server = runtime.block_on(serve(folder, &pki))?;
         let made = Made::new(format!("SM-DP+ {} serves ES9+ over TLS", server.address))
@@ -175,7 +167,6 @@ fn demo(folder: &Path, steps: &mut Steps) -> anyhow::Result<Demo> {
         Ok((server, made))
     })?;
 
-    step_count();
     let (code, mut subscriber) = steps.step("order", || {
         let (code, subscriber) = order(folder, &runtime, &server.smdp)?;
         let made = Made::new(format!("ordered; activation code {code}"))
@@ -185,10 +176,9 @@ fn demo(folder: &Path, steps: &mut Steps) -> anyhow::Result<Demo> {
         Ok(((code, subscriber), made))
     })?;
 
-    step_count();
     let mut http = TlsClient::new(&[pki.ci_certificate(Curve::P256).context("the test PKI has no CI on P-256")?])?;
     let iccid = steps.step("download", || {
-        let mut card = SlotCard::power_up(&slot)?;
+        let mut card = Counted::new(&slot)?;
         let mut user = Terminal::new(true, quiet);
         let request = Request::new(Order::ActivationCode(code.parse::<ActivationCode>()?));
         let installed = drive(download(request), &mut card, &mut http, &mut user);
@@ -196,13 +186,14 @@ fn demo(folder: &Path, steps: &mut Steps) -> anyhow::Result<Demo> {
         let installed = installed?;
         let iccid = installed.metadata.iccid;
         let made = Made::new(format!("profile {iccid} downloaded, installed, and its SM-DP+ told"))
+            .with("apdus", card.apdus)
+            .with("crossings", card.crossings)
             .with("iccid", iccid.to_string())
             .with("isdp_aid", hex::encode_upper(&installed.isdp_aid))
             .with("store_writes", writes.take());
         Ok((iccid, made))
     })?;
 
-    step_count();
     steps.step("enable", || {
         let mut card = SlotCard::power_up(&slot)?;
         drive_card(profiles::enable(ProfileId::Iccid(iccid), true), &mut card)?;
@@ -221,7 +212,6 @@ fn demo(folder: &Path, steps: &mut Steps) -> anyhow::Result<Demo> {
         Ok(((), made))
     })?;
 
-    step_count();
     let mut attachment = steps.step("attach", || {
         let mut attachment = Attachment::new(&runtime, &slot)?;
         let report = attachment.boot(iccid)?;
@@ -239,7 +229,6 @@ fn demo(folder: &Path, steps: &mut Steps) -> anyhow::Result<Demo> {
         Ok((attachment, made))
     })?;
 
-    step_count();
     steps.step("aka", || {
         let challenge = subscriber.challenge(random()?);
         let answer = attachment.modem.authenticate(&challenge.rand, &challenge.autn)?;
@@ -250,7 +239,6 @@ fn demo(folder: &Path, steps: &mut Steps) -> anyhow::Result<Demo> {
         Ok(((), made))
     })?;
 
-    step_count();
     steps.step("resynchronize", || {
         resynchronize(&mut attachment.modem, &mut subscriber)?;
         let made = Made::new("AKA with a stale sequence number: AUTS, resynchronization, then success")
@@ -258,14 +246,37 @@ fn demo(folder: &Path, steps: &mut Steps) -> anyhow::Result<Demo> {
         Ok(((), made))
     })?;
 
-    step_count();
     steps.step("shutdown", || {
         let apdus = attachment.detach(&runtime)?;
         runtime.block_on(server.shutdown());
         slot.blocking_close();
         Ok(((), Made::new("modem, SM-DP+ and card stopped").with("apdus", apdus).with("eid", eid.to_string())))
     })?;
-    Ok(Demo { steps: count })
+    Ok(())
+}
+
+/// The card's LPA interface, counting what is asked of it.
+struct Counted {
+    card: SlotCard,
+    /// Command APDUs that the card executed.
+    apdus: u64,
+    /// Batches that crossed to it.
+    crossings: u64,
+}
+
+impl Counted {
+    fn new(slot: &Slot) -> anyhow::Result<Self> {
+        Ok(Counted { card: SlotCard::power_up(slot)?, apdus: 0, crossings: 0 })
+    }
+}
+
+impl Card for Counted {
+    fn transmit(&mut self, commands: Vec<Vec<u8>>) -> Result<Transmitted, CardFault> {
+        let done = self.card.transmit(commands)?;
+        self.apdus += u64::from(done.executed);
+        self.crossings += 1;
+        Ok(done)
+    }
 }
 
 fn personalized_card(folder: &Path, pki: &TestPki) -> anyhow::Result<(Slot, Eid, Writes)> {

@@ -2,7 +2,7 @@
 
 use crate::home::Home;
 use crate::report;
-use anyhow::Context;
+use anyhow::{Context, bail};
 use serde_json::json;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -118,6 +118,9 @@ pub(super) fn run(home: &Home, command: &Command, json: bool) -> anyhow::Result<
 
 async fn open(home: &Home, identity: &Identity, address: Option<String>) -> anyhow::Result<SmDp> {
     let pki = identity.pki.clone().unwrap_or_else(|| home.pki());
+    if !pki.exists() {
+        bail!("there are no certificates in {}; make some with: teuicc pki", pki.display());
+    }
     let config = SmDpConfig { folder: home.smdp(), pki: pki.clone(), address };
     SmDp::open(&config).await.with_context(|| {
         format!("opening the SM-DP+ in {} with the certificates in {}", config.folder.display(), pki.display())
