@@ -7,6 +7,7 @@ use serde_json::json;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use teuicc_rsp::metadata::NotificationEvent;
 use teuicc_rsp::{Eid, Iccid};
 use teuicc_rsp_server::{Metadata, NewProfile, OrderOptions, Server, SmDp, SmDpConfig};
 
@@ -162,12 +163,12 @@ async fn list(smdp: &SmDp, json: bool) -> anyhow::Result<()> {
         );
     }
     for notification in smdp.notifications().await? {
-        let event = format!("{:?}", notification.event);
+        let event = event_name(notification.event);
         let iccid = notification.iccid.map(|iccid| iccid.to_string());
         report::result(
             json,
             json!({ "notification": notification.sequence, "eid": notification.eid.to_string(), "iccid": iccid,
-                    "event_bits": notification.event.0 }),
+                    "event": event }),
             || {
                 let iccid = iccid.clone().unwrap_or_else(|| "-".into());
                 format!("notification {}  {}  {iccid}  {event}", notification.sequence, notification.eid)
@@ -175,6 +176,17 @@ async fn list(smdp: &SmDp, json: bool) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+/// The event of a notification in a word.
+fn event_name(event: NotificationEvent) -> &'static str {
+    match event {
+        NotificationEvent::INSTALL => "install",
+        NotificationEvent::ENABLE => "enable",
+        NotificationEvent::DISABLE => "disable",
+        NotificationEvent::DELETE => "delete",
+        _ => "unknown event",
+    }
 }
 
 fn parse_iccid(digits: &str) -> anyhow::Result<Iccid> {
