@@ -14,7 +14,8 @@ const LOCAL: u8 = 0x80;
 
 impl Build {
     /// Errors: the same reference twice in a context, a global reference outside of the MF, counters that contradict
-    /// each other, an unknown PUK; the context whose PINs are shared has none.
+    /// each other, an unknown PUK; the context whose PINs are shared has none, or they
+    /// are shared twice.
     pub(super) fn pin_codes(&mut self, codes: &PinCodes<'_>) -> Outcome {
         let context = self.context.pins.ok_or(StatusCode::InvalidRequestFormat)?;
         match codes {
@@ -59,7 +60,8 @@ impl Build {
     fn share_pins(&mut self, context: FileIndex, path: &[u8]) -> Outcome {
         let source = self.resolve(path)?;
         let source = self.profile.pins_of(source);
-        if context == source || !self.profile.pins.iter().any(|pin| pin.context == source) {
+        let again = self.profile.shared_pins.iter().any(|shared| shared.context == context);
+        if again || context == source || !self.profile.pins.iter().any(|pin| pin.context == source) {
             return Err(StatusCode::InvalidParameter.into());
         }
         self.profile.shared_pins.try_push(SharedPins { context, source })?;

@@ -65,14 +65,17 @@ impl Profile {
         Ok(profile)
     }
 
-    /// First store of a new profile: replaces `Base`, then `Hot`. The profile exists only when the registry says so.
+    /// First store of a new profile: replaces `Base`, then `Hot`, and reads them back: a package that makes something
+    /// which [`Profile::load`] refuses must fail now, and not the card when the profile is enabled. The profile exists
+    /// only when the registry says so.
     ///
-    /// Errors: those of the store; what was written then belongs to no profile.
+    /// Errors: those of the store; what was written cannot be read. It then belongs to no profile.
     pub(crate) fn store_new(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
         // Changes that a deleted profile left in this slot must not become those of this one.
         store.remove(ObjectId::Changes(self.slot))?;
         store.replace(ObjectId::Base(self.slot), self.encode_base()?.as_bytes())?;
-        self.store_hot(store)
+        self.store_hot(store)?;
+        Profile::load(store, self.slot).map(drop)
     }
 
     /// Only the metadata (BF25) of a stored profile, without building its files.

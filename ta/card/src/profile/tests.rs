@@ -110,6 +110,14 @@ fn object(store: &MemoryStore, id: ObjectId) -> Vec<u8> {
     store.load(id).unwrap().unwrap()
 }
 
+#[test]
+fn a_profile_that_could_not_be_read_again_is_not_stored() {
+    let mut profile = sample();
+    // Held by an EF.
+    profile.files[8].parent = IMSI;
+    assert_eq!(profile.store_new(&mut MemoryStore::new()), Err(StoreError::Corrupt(ObjectId::Base(SLOT))));
+}
+
 /// Version 1 of the stored forms. Do not change this test: cards in the field hold these bytes.
 #[test]
 fn golden_version_1() {
