@@ -54,7 +54,8 @@ impl Build {
     fn puk(&self, reference: u8) -> Outcome<Puk> {
         let found =
             self.puks.iter().find(|puk| puk.0.key_reference == reference).ok_or(StatusCode::InvalidParameter)?;
-        Ok(Puk { value: found.0.value, max_tries: found.0.max_attempts, tries_left: found.0.attempts_left })
+        let PukConfiguration { value, max_attempts, attempts_left, .. } = found.0;
+        Ok(Puk { reference, value, max_tries: max_attempts, tries_left: attempts_left })
     }
 
     fn share_pins(&mut self, context: FileIndex, path: &[u8]) -> Outcome {

@@ -147,8 +147,10 @@ pub struct SharedPins {
     pub source: FileIndex,
 }
 
-/// An unblocking key.
+/// An unblocking key. One that several PINs refer to stands in each of them, with the same number of tries left.
 pub struct Puk {
+    /// Its key reference in the package: 01 to 08 global, 81 to 88 local.
+    pub reference: u8,
     /// The value.
     pub value: [u8; 8],
     /// Tries at most, 1 to 15.

@@ -396,7 +396,7 @@ fn encode_pin(out: &mut Encoder, pin: &Pin) -> Written {
     match &pin.puk {
         None => out.byte(0),
         Some(puk) => {
-            out.byte(1)?;
+            out.byte(puk.reference)?;
             out.byte(puk.max_tries)?;
             out.fixed(&puk.value)
         }
@@ -409,8 +409,10 @@ fn decode_pin(from: &mut Decoder<'_>, files: &[File]) -> Read<Pin> {
     let context = directory(from, files)?;
     let attributes = from.byte()?;
     let max_tries = tries(from)?;
-    let puk =
-        if boolean(from)? { Some(Puk { max_tries: tries(from)?, value: from.array()?, tries_left: 0 }) } else { None };
+    let puk = match from.byte()? {
+        0 => None,
+        reference => Some(Puk { reference, max_tries: tries(from)?, value: from.array()?, tries_left: 0 }),
+    };
     Ok(Pin { reference, context, value: [0xFF; 8], enabled: true, attributes, max_tries, tries_left: 0, puk })
 }
 

@@ -40,7 +40,7 @@ fn pin(reference: u8, context: u16) -> Pin {
         attributes: 7,
         max_tries: 3,
         tries_left: 3,
-        puk: Some(Puk { value: *b"12345678", max_tries: 10, tries_left: 9 }),
+        puk: Some(Puk { reference: 0x01, value: *b"12345678", max_tries: 10, tries_left: 9 }),
     }
 }
 
