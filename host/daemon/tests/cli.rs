@@ -244,7 +244,8 @@ fn damage_to_any_stored_file_is_named_and_nothing_is_overwritten() {
         let whole = fs::read(&file).unwrap();
         let mut flipped = whole.clone();
         *flipped.last_mut().unwrap() ^= 1;
-        for (what, damaged) in [("emptied", &[][..]), ("cut in half", &whole[..whole.len() / 2]), ("one bit", &flipped)] {
+        for (what, damaged) in [("emptied", &[][..]), ("cut in half", &whole[..whole.len() / 2]), ("one bit", &flipped)]
+        {
             fs::write(&file, damaged).unwrap();
             let mut outcome = machine.teuicc(&["lpa", "list"]);
             if outcome.succeeded() {
