@@ -10,7 +10,7 @@ use super::{Algorithm, File, FileIndex, FileKind, Naa, Pin, Profile, Puk, Securi
 use crate::platform::{ObjectId, ProfileSlot, Store, StoreError};
 use alloc::vec::Vec;
 use teuicc_tlv::{OutOfMemory, TryBytes};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 /// Version of all three objects.
 const VERSION: u8 = 1;
@@ -206,6 +206,7 @@ impl Profile {
                 _ => content.len() == file.content.len(),
             };
             from.check((), |()| fits && !file.changed)?;
+            file.content.zeroize();
             file.content = content;
             file.life_cycle = life_cycle;
             file.changed = true;
@@ -239,7 +240,10 @@ fn decode_base(object: &[u8], slot: ProfileSlot) -> Read<Profile> {
         room = room.saturating_sub(file.content.len());
         profile.files.try_push(file)?;
     }
-    for _ in 0..from.count(MAX_PINS)? {
+    // Reserved, as for keys below, because growth would leave copies behind.
+    let pins = from.count(MAX_PINS)?;
+    profile.pins.try_reserve_exact(pins).map_err(|_| StoreError::OutOfMemory)?;
+    for _ in 0..pins {
         let pin = decode_pin(&mut from, &profile.files)?;
         profile.pins.try_push(pin)?;
     }
@@ -248,7 +252,9 @@ fn decode_base(object: &[u8], slot: ProfileSlot) -> Read<Profile> {
         let source = directory(&mut from, &profile.files)?;
         profile.shared_pins.try_push(SharedPins { context, source })?;
     }
-    for _ in 0..from.count(MAX_NAAS)? {
+    let naas = from.count(MAX_NAAS)?;
+    profile.naas.try_reserve_exact(naas).map_err(|_| StoreError::OutOfMemory)?;
+    for _ in 0..naas {
         let naa = decode_naa(&mut from, &profile.files)?;
         profile.naas.try_push(naa)?;
     }
