@@ -42,7 +42,8 @@ impl Build {
             reference: pin.key_reference,
             context,
             value: pin.value,
-            enabled: pin.attributes & ENABLED != 0,
+            // A PIN that is not enabled need not be presented, which an administrative key always must be.
+            enabled: pin.attributes & ENABLED != 0 || is_administrative(pin.key_reference),
             attributes: pin.attributes,
             max_tries: pin.max_attempts,
             tries_left: pin.attempts_left,
@@ -91,4 +92,9 @@ impl Build {
         });
         if missing { Err(StatusCode::PinCodeMissing.into()) } else { Ok(()) }
     }
+}
+
+/// Whether a key reference is that of an administrative key: ADM1 to ADM10 (TS 102 221 table 9.3).
+fn is_administrative(reference: u8) -> bool {
+    matches!(reference & !LOCAL, 0x0A..=0x0E)
 }

@@ -667,6 +667,16 @@ fn pins_belong_to_the_last_directory() {
 }
 
 #[test]
+fn administrative_keys_are_never_open() {
+    let off = hex!("8301 00");
+    for (reference, enabled) in [(0x81, false), (0x8A, true), (0x8E, true)] {
+        let df = file_management(true, &directory(0x7F60, &[]));
+        let profile = milenage().before(PeKind::End, [df, pin(reference, &off)]).installs_with(&[]);
+        assert_eq!(profile.pins.last().unwrap().enabled, enabled, "{reference:02X}");
+    }
+}
+
+#[test]
 fn pins_are_checked() {
     let with = |element| milenage().before(PeKind::End, [file_management(true, &directory(0x7F60, &[])), element]);
     let refuse = |element, code| with(element).fails_with(PE_PROCESSING, status(code, 102));
