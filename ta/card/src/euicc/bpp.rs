@@ -34,6 +34,10 @@ use teuicc_tlv::{OutOfMemory, Reader, Tlv, TryBytes, try_copy};
 /// Longest StoreMetadata in bytes: an icon of 1024 and room for the rest.
 const MAX_METADATA: usize = 4096;
 
+/// Most entries of a notification configuration: one event of one profile must not push the notifications of others out
+/// of the list.
+const MAX_RECIPIENTS: usize = 16;
+
 /// A bound profile package being loaded.
 pub(super) struct Loading {
     prepared: Prepared,
@@ -274,9 +278,11 @@ impl Euicc {
         let refused = |reason| Refused::new(command, reason);
         let metadata =
             StoreMetadata::parse(&loading.metadata).map_err(|_| refused(ErrorReason::IncorrectInputValues))?;
-        let recipients = metadata.notification_configuration.as_ref();
-        if recipients.is_some_and(|list| list.iter().any(|one| one.address.len() > MAX_ADDRESS)) {
-            return Err(refused(ErrorReason::IncorrectInputValues));
+        if let Some(recipients) = &metadata.notification_configuration {
+            let too_long = recipients.iter().any(|one| one.address.len() > MAX_ADDRESS);
+            if too_long || recipients.iter().count() > MAX_RECIPIENTS {
+                return Err(refused(ErrorReason::IncorrectInputValues));
+            }
         }
         let class = metadata.class();
         if matches!(class, ProfileClass::Other(_)) {
