@@ -1,14 +1,12 @@
 //! Every allocation of every ES10 function fails once: an error answer, never an abort, and the eUICC goes on.
-#![allow(unsafe_code, reason = "a global allocator cannot be written without")]
 
 mod common;
 
 use common::*;
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use teuicc_apdu::{StatusWord, encode_command};
 use teuicc_card::testing::{MemoryStore, SeededRng};
 use teuicc_card::{Card, ObjectId, Platform, Store, StoreError};
+use teuicc_failing_alloc::{FailingAllocator, with_allocations};
 use teuicc_rsp::aid;
 use teuicc_rsp::crypto::Curve;
 use teuicc_rsp::es10::*;
@@ -17,45 +15,8 @@ use teuicc_rsp::object::Object;
 use teuicc_rsp::tags;
 use teuicc_wire::Interface;
 
-thread_local! {
-    /// How many allocations of this thread still succeed; `None` for all.
-    static LEFT: Cell<Option<u32>> = const { Cell::new(None) };
-}
-
-/// The system's allocator, until the thread's allocations are used up.
-struct Failing;
-
-fn may_allocate() -> bool {
-    LEFT.with(|left| match left.get() {
-        None => true,
-        Some(0) => false,
-        Some(count) => {
-            left.set(Some(count - 1));
-            true
-        }
-    })
-}
-
-// SAFETY: forwards to the system's allocator, or gives null, which the contract allows.
-unsafe impl GlobalAlloc for Failing {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's contract is the same.
-        if may_allocate() { unsafe { System.alloc(layout) } } else { std::ptr::null_mut() }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's contract is the same.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // SAFETY: the caller's contract is the same.
-        if may_allocate() { unsafe { System.realloc(pointer, layout, size) } } else { std::ptr::null_mut() }
-    }
-}
-
 #[global_allocator]
-static ALLOCATOR: Failing = Failing;
+static ALLOCATOR: FailingAllocator = FailingAllocator;
 
 /// A store that allocates for values alone, and says so when it cannot.
 struct Slots(Vec<(ObjectId, Option<Vec<u8>>)>);
@@ -121,26 +82,25 @@ impl Subject {
                 encode_command([0x80, 0xE2, p1, number as u8], block, None).unwrap()
             })
             .collect();
-        LEFT.set(allowed);
-        let mut last = None;
-        for apdu in &apdus {
-            let response = self.0.transmit(Interface::Lpa, apdu);
-            let go_on = response.as_ref().is_ok_and(|response| response.sw == StatusWord::OK);
-            last = Some(response);
-            if !go_on {
-                break;
+        let last = with_allocations(allowed, || {
+            let mut last = None;
+            for apdu in &apdus {
+                let response = self.0.transmit(Interface::Lpa, apdu);
+                let go_on = response.as_ref().is_ok_and(|response| response.sw == StatusWord::OK);
+                last = Some(response);
+                if !go_on {
+                    break;
+                }
             }
-        }
-        LEFT.set(None);
+            last
+        });
         let response = last.unwrap().unwrap();
         (response.data, response.sw)
     }
 
     /// A command with no memory at all: it may fail, the card may not.
     fn starve(&mut self) {
-        LEFT.set(Some(0));
-        let _ = self.0.transmit(Interface::Lpa, &[0x80, 0xF2, 0x00, 0x00]);
-        LEFT.set(None);
+        let _ = with_allocations(Some(0), || self.0.transmit(Interface::Lpa, &[0x80, 0xF2, 0x00, 0x00]));
     }
 }
 
