@@ -102,6 +102,10 @@ pub(super) fn run(home: &Home, command: &Command, json: bool) -> anyhow::Result<
             }
             Command::Order { iccid, matching_id, eid, confirmation_code, identity } => {
                 let smdp = open(home, identity, None).await?;
+                if smdp.address().is_err() {
+                    // Never served yet: it will be, as `serve` does it without options.
+                    smdp.set_address(&format!("localhost:{DEFAULT_PORT}")).await?;
+                }
                 let options = OrderOptions {
                     iccid: Some(parse_iccid(iccid)?),
                     matching_id: matching_id.clone(),
