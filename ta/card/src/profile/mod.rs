@@ -80,7 +80,7 @@ pub struct File {
     pub link: Option<FileIndex>,
     /// Whether a terminal can select and read it (EF.SUCI_Calc_Info under DF.SAIP is not visible).
     pub visible: bool,
-    /// Content of an EF: whole file, records one after the other. Change it through [`Profile::content_mut`].
+    /// Content of an EF: whole file, records one after the other. Change it through `content_mut`.
     pub content: Vec<u8>,
     /// Whether content or life cycle differ from what `Base` holds; they are then in `Hot` or `Changes`.
     pub changed: bool,
