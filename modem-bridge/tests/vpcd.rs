@@ -133,6 +133,20 @@ fn a_reader_gets_a_card_with_an_atr_and_its_commands_are_answered_as_t0_does() {
 }
 
 #[test]
+fn no_exchange_waits_for_an_acknowledgement_of_the_network() {
+    const EXCHANGES: u32 = 100;
+    let mut rig = Rig::inserted();
+    rig.reader.cold_reset().unwrap();
+    let start = Instant::now();
+    for _ in 0..EXCHANGES {
+        rig.reader.tpdu(&SELECT_MF).unwrap();
+    }
+    // A delayed acknowledgement holds the second write of a reader back for 40 ms.
+    let each = start.elapsed() / EXCHANGES;
+    assert!(each < Duration::from_millis(20), "{each:?} each");
+}
+
+#[test]
 fn a_card_that_does_not_answer_is_not_offered() {
     let card = FakeCard::default();
     card.with(|fake| fake.absent = true);

@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn check_digits() {
-        assert_eq!(with_check_digit("898821100000000001"), "8988211000000000016");
+        assert_eq!(with_check_digit("898821100000000001"), "8988211000000000011");
         assert_eq!(with_check_digit("7992739871"), "79927398713");
     }
 }

@@ -32,7 +32,7 @@ pub(crate) enum Stage {
         /// StoreMetadataRequest as offered: the package must carry the same.
         store_metadata: Vec<u8>,
     },
-    /// The package was handed out, or refused for good: the eUICC may still cancel.
+    /// The package was handed out: the eUICC may still cancel.
     Ended { client: Client, order: i64 },
 }
 

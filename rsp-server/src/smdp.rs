@@ -119,8 +119,8 @@ impl SmDp {
         Ok(address)
     }
 
-    /// Sets the address, and keeps it for those who open the data base later.
-    async fn set_address(&self, address: &str) -> Result<(), Error> {
+    /// Sets the address, `host` or `host:port`, and keeps it for those who open the data base later. Errors: it is neither.
+    pub async fn set_address(&self, address: &str) -> Result<(), Error> {
         if address.is_empty() || address.contains('$') || !address.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(Error::invalid("address", format!("{address:?} is neither host nor host:port")));
         }
@@ -229,7 +229,9 @@ impl SmDp {
         Ok(response)
     }
 
-    /// ES9+.GetBoundProfilePackage (section 5.6.2). Gives the package. After a failure the eUICC can only cancel.
+    /// ES9+.GetBoundProfilePackage (section 5.6.2). Gives the package. A failure ends the session, so
+    /// that no cancellation follows it: lpac says after any failure that the end user refused, and a mistyped
+    /// confirmation code must not cost the order.
     pub async fn get_bound_profile_package(
         &self,
         transaction_id: &[u8],
@@ -239,9 +241,6 @@ impl SmDp {
         let Stage::Offered { client, order, profile, offer, store_metadata } = stage else {
             return Err(self.out_of_order(Session { initiated, stage }));
         };
-        let ended = Session { initiated: initiated.clone(), stage: Stage::Ended { client: client.clone(), order } };
-        self.sessions.put(ended, Instant::now());
-
         let prepared = dp::check_prepare_download(&initiated, &client, &offer, prepare_download_response)?;
         let order = self.store.order_by_id(order).await?;
         // Time has passed since the offer: the order may have been used, cancelled or blocked.
@@ -254,13 +253,14 @@ impl SmDp {
         };
         let package = self.store.package(profile).await?;
         let bound = dp::bind(&self.identity, &initiated, &client, &prepared, &store_metadata, &package, &secrets)?;
-        let delivery =
-            Delivery { order: order.id, iccid: order.iccid, eid: client.eid, certificate: client.certificate };
+        let (eid, certificate) = (client.eid, client.certificate.clone());
+        let delivery = Delivery { order: order.id, iccid: order.iccid, eid, certificate };
         if !self.store.deliver(&initiated.transaction_id, &delivery, prepared.euicc_otpk.point()).await? {
             let detail = "the order was used, or bound to another eUICC, in the meantime";
             return Err(Refusal::new(es9::BPP_REBINDING_REFUSED, detail).into());
         }
         tracing::info!(eid = %delivery.eid, iccid = %delivery.iccid, bytes = bound.len(), "package handed out");
+        self.sessions.put(Session { initiated, stage: Stage::Ended { client, order: order.id } }, Instant::now());
         Ok(bound)
     }
 

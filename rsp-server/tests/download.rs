@@ -114,6 +114,21 @@ async fn the_third_wrong_confirmation_code_blocks_the_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_cancellation_after_a_wrong_confirmation_code_does_not_cost_the_order() {
+    let world = World::new().await;
+    let mut euicc = world.euicc();
+    let matching_id = world.order(None, Some("4711")).await;
+    let mistyped = world.authenticate(&euicc, Some(&matching_id)).await.unwrap();
+    let prepared = euicc.prepare_download(&mistyped, Some("4712"));
+    assert_eq!(err(world.package(&mistyped, &prepared).await), codes(es9::CONFIRMATION_CODE_REFUSED));
+    // What lpac sends after any failure.
+    let id = mistyped.transaction_id.as_str();
+    let cancel = euicc.cancel(id, DP_OID, CancelSessionReason::EndUserRejection);
+    assert_eq!(err(world.cancel(id, &cancel).await), codes(es9::TRANSACTION_ID_UNKNOWN));
+    world.download(&mut euicc, Some(&matching_id), Some("4711")).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn matching_ids_and_eids_lead_to_the_right_order() {
     let world = World::new().await;
     let (mut euicc, stranger) = (world.euicc(), world.euicc());

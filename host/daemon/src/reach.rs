@@ -48,6 +48,7 @@ pub fn open_here(home: &Home, owner: &str) -> anyhow::Result<Box<dyn Exchange>> 
 fn software(home: &Home, owner: &str) -> anyhow::Result<Box<dyn Exchange>> {
     use teuicc_slot::software::{Options, SoftwareTee};
     let folder = home.card();
+    std::fs::create_dir_all(home.folder()).with_context(|| format!("making {}", home.folder().display()))?;
     let card = SoftwareTee::open(&folder, &Options { owner: owner.to_owned() })
         .with_context(|| format!("opening the card in {}", folder.display()))?;
     Ok(Box::new(card))

@@ -6,11 +6,27 @@ use std::io::Write;
 
 /// Prints an error with its causes. As JSON: `{"ok":false,"error":...}`.
 pub fn error(error: &Error, json: bool) {
+    let text = with_causes(error);
     if json {
-        line(&serde_json::json!({ "ok": false, "error": format!("{error:#}") }).to_string());
+        line(&serde_json::json!({ "ok": false, "error": text }).to_string());
     } else {
-        eprintln!("error: {error:#}");
+        eprintln!("error: {text}");
     }
+}
+
+/// An error and its causes in one line. A cause that the text before it says already is not said again.
+fn with_causes(error: &Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.ends_with(&cause) {
+            continue;
+        }
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&cause);
+    }
+    text
 }
 
 /// Prints a result: `text` for people, `object` as JSON.

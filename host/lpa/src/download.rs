@@ -107,7 +107,8 @@ struct Download<'a> {
     server_oid: Option<String>,
     /// What the user has, or has consented to, in whichever session.
     confirmation_code: Option<ConfirmationCode>,
-    code_refused: bool,
+    /// The server's refusal of the last confirmation code.
+    code_refused: Option<LpaError>,
     consented: Option<ProfileMetadata>,
 }
 
@@ -134,15 +135,15 @@ impl<'a> Download<'a> {
             matching_id,
             server_oid,
             confirmation_code,
-            code_refused: false,
+            code_refused: None,
             consented: None,
         };
         for _ in 1..MAX_SESSIONS {
             match download.session().await {
                 Err(LpaError::ServerRefused { status, .. }) if status.is("8.10.1", "3.9") => {}
-                Err(LpaError::ServerRefused { status, .. }) if status.is("8.2.7", "3.8") => {
+                Err(LpaError::ServerRefused { function, server, status }) if status.is("8.2.7", "3.8") => {
                     download.confirmation_code = None;
-                    download.code_refused = true;
+                    download.code_refused = Some(LpaError::ServerRefused { function, server, status });
                 }
                 result => return result,
             }
@@ -239,7 +240,8 @@ impl<'a> Download<'a> {
         Err(self.cancel(transaction, reason).await)
     }
 
-    /// The confirmation code, if one is required. A user who has none yet postpones.
+    /// The confirmation code, if one is required. A user who has none yet postpones; one who has no other after a
+    /// refusal is told of the refusal.
     async fn ask_confirmation_code(
         &mut self,
         transaction: &TransactionId,
@@ -249,11 +251,14 @@ impl<'a> Download<'a> {
             return Ok(None);
         }
         if self.confirmation_code.is_none() {
-            self.confirmation_code = self.io.confirmation_code(self.code_refused).await;
+            self.confirmation_code = self.io.confirmation_code(self.code_refused.is_some()).await;
         }
         match &self.confirmation_code {
             Some(code) => Ok(Some(code.clone())),
-            None => Err(self.cancel(transaction, CancelSessionReason::Postponed).await),
+            None => {
+                let cancelled = self.cancel(transaction, CancelSessionReason::Postponed).await;
+                Err(self.code_refused.take().unwrap_or(cancelled))
+            }
         }
     }
 

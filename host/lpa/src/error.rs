@@ -5,6 +5,7 @@ use crate::es9p::ServerStatus;
 use core::fmt;
 use teuicc_apdu::StatusWord;
 use teuicc_rsp::codes::{BppCommandId, CancelSessionReason, ErrorReason};
+use teuicc_saip::status::{EuiccResponse, PeStatus, StatusCode};
 
 /// Why an operation of the LPA failed. `Display` says in one line which step failed and why; [`LpaError::hint`] says
 /// what to do. Neither holds a confirmation code, a matching ID or a key.
@@ -150,10 +151,18 @@ struct Detail<'a>(&'a Option<String>);
 impl fmt::Display for Detail<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Some(hex) => write!(f, "; the card's report is {hex}"),
+            Some(hex) => match failed_element(hex) {
+                Some(failed) => write!(f, "; the card's report is {hex}: {failed}"),
+                None => write!(f, "; the card's report is {hex}"),
+            },
             None => Ok(()),
         }
     }
+}
+
+/// What an EUICCResponse in hex says last, which is why the card stopped. `None` if it cannot be read.
+fn failed_element(report: &str) -> Option<PeStatus> {
+    EuiccResponse::parse(&hex::decode(report).ok()?).ok()?.statuses.pop().filter(|last| last.status != StatusCode::Ok)
 }
 
 /// Why a card could not be reached, in words of the slot.
@@ -208,10 +217,12 @@ impl LpaError {
             LpaError::CardRefused { words, .. } if words.contains("busy") => {
                 Some("try again in a few seconds, or without asking the card for a refresh")
             }
-            LpaError::Installation { reason, .. } => installation_hint(*reason),
+            LpaError::Installation { reason, detail, .. } => installation_hint(*reason, detail.as_deref()),
             LpaError::Http { error, .. } => Some(match error {
                 HttpError::Connect(_) | HttpError::Address(_) => "check the network and the server's address",
-                HttpError::Tls(_) => "check that the CI certificate given is the one the server's certificate is from",
+                HttpError::Tls(_) => {
+                    "check the server's address, and that the CI certificate given is the one its certificate is from"
+                }
                 HttpError::Broken(_) | HttpError::Timeout => {
                     "run it again with the same activation code: the order is not used up"
                 }
@@ -250,16 +261,43 @@ impl LpaError {
     }
 }
 
-fn installation_hint(reason: ErrorReason) -> Option<&'static str> {
+fn installation_hint(reason: ErrorReason, report: Option<&str>) -> Option<&'static str> {
+    let status = report.and_then(failed_element).map(|failed| failed.status);
     match reason {
         ErrorReason::InstallFailedDueToIccidAlreadyExistsOnEuicc => {
             Some("the profile is on the card already: list the profiles, delete it first if it shall be replaced")
         }
         ErrorReason::InstallFailedDueToInsufficientMemoryForProfile => Some("delete a profile that is not needed"),
         ErrorReason::PprNotAllowed => Some("the profile wants rules that this card does not allow its operator"),
-        ErrorReason::InstallFailedDueToPeProcessingError => {
+        ErrorReason::InstallFailedDueToPeProcessingError if status.is_none_or(StatusCode::is_missing_feature) => {
             Some("the profile needs something this card does not have; the operator must offer another one")
         }
         _ => Some("the operator must look into it; the result of the card was sent to the server"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn installation(report: &str) -> LpaError {
+        LpaError::Installation {
+            command: BppCommandId::LoadProfileElements,
+            reason: ErrorReason::InstallFailedDueToPeProcessingError,
+            detail: Some(report.into()),
+        }
+    }
+
+    #[test]
+    fn the_report_of_a_card_is_told_in_words() {
+        // A profile that needs a Java Card runtime, one that was cut short, and a report that is none.
+        let missing = installation("300CA00830068001078301008100");
+        assert!(missing.to_string().ends_with(": RuntimeNotSupported at byte 0"), "{missing}");
+        assert!(missing.hint().is_some_and(|hint| hint.contains("does not have")));
+        let damaged = installation("3017A013300C80010A81011482010183010030038001058100");
+        assert!(damaged.to_string().ends_with(": InvalidRequestFormat"), "{damaged}");
+        assert!(damaged.hint().is_some_and(|hint| hint.contains("the operator must look into it")));
+        let strange = installation("0102");
+        assert!(strange.to_string().ends_with("is 0102"), "{strange}");
     }
 }

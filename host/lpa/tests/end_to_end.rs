@@ -275,6 +275,16 @@ fn a_wrong_confirmation_code_is_asked_again_and_the_right_one_installs() {
     world.download(&code).unwrap();
     assert_eq!(world.user.consents, 1);
 
+    // A user who has no other code is told why it did not work, and may try again.
+    let mut world = World::new();
+    let code = world.order(Some("4711"));
+    world.user.codes = vec!["0000"];
+    let error = world.download(&code).unwrap_err();
+    assert!(error.to_string().contains("8.2.7 Confirmation code / 3.8"), "{error}");
+    assert!(error.order_is_kept());
+    world.user.codes = vec!["4711"];
+    world.download(&code).unwrap();
+
     let mut world = World::new();
     let code = world.order(Some("4711"));
     world.user.codes = vec!["1"; 3];

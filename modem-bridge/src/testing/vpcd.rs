@@ -1,7 +1,7 @@
 //! The reader's side of vpcd: what pcscd's driver does.
 
 use super::Transport;
-use crate::vpcd::codec::{control, encode};
+use crate::vpcd::codec::{LENGTH_BYTES, control, encode};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread::sleep;
@@ -38,7 +38,6 @@ impl VpcdHost {
             match self.listener.accept() {
                 Ok((stream, _)) => {
                     stream.set_nonblocking(false)?;
-                    stream.set_nodelay(true)?;
                     stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
                     self.card = Some(stream);
                     return Ok(());
@@ -77,10 +76,14 @@ impl VpcdHost {
         self.receive()
     }
 
-    /// Sends the payload of one frame, whatever it is.
+    /// Sends the payload of one frame, whatever it is; its length and itself in two writes and with Nagle's algorithm
+    /// on, as pcscd's driver does.
     pub fn send(&mut self, payload: &[u8]) -> io::Result<()> {
         let frame = encode(payload).ok_or(ErrorKind::InvalidInput)?;
-        self.card()?.write_all(&frame)
+        let (length, payload) = frame.split_at(LENGTH_BYTES);
+        let card = self.card()?;
+        card.write_all(length)?;
+        card.write_all(payload)
     }
 
     /// The payload of the card's next frame.

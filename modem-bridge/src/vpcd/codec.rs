@@ -10,6 +10,9 @@ pub(crate) mod control {
     pub(crate) const GET_ATR: u8 = 0x04;
 }
 
+/// Bytes of the length of a frame.
+pub(crate) const LENGTH_BYTES: usize = 2;
+
 /// Puts frames together from bytes as they arrive. Holds at most what is read at a time and one frame.
 #[derive(Default)]
 pub(crate) struct Frames(VecDeque<u8>);
@@ -22,10 +25,10 @@ impl Frames {
     /// The payload of the next whole frame, 0 to 65535 bytes.
     pub(crate) fn next_frame(&mut self) -> Option<Vec<u8>> {
         let length = usize::from(u16::from_be_bytes([*self.0.front()?, *self.0.get(1)?]));
-        if self.0.len() < 2 + length {
+        if self.0.len() < LENGTH_BYTES + length {
             return None;
         }
-        Some(self.0.drain(..2 + length).skip(2).collect())
+        Some(self.0.drain(..LENGTH_BYTES + length).skip(LENGTH_BYTES).collect())
     }
 }
 

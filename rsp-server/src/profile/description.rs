@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn the_example_is_a_profile() {
         let profile = Description::parse(EXAMPLE).unwrap().build(Metadata::default()).unwrap();
-        assert_eq!(profile.iccid, Iccid::from_digits("8988211000000000016").unwrap());
+        assert_eq!(profile.iccid, Iccid::from_digits("8988211000000000011").unwrap());
         assert_eq!(PackageFacts::read(&profile.package).unwrap(), PackageFacts { iccid: profile.iccid, major: 2 });
         assert_eq!(profile.metadata.service_provider_name, "teuicc");
     }

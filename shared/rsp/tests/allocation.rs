@@ -1,9 +1,7 @@
 //! Whatever allocates says so when it cannot, at each allocation in turn, and nothing panics.
 #![cfg(feature = "issue")]
-#![allow(unsafe_code)]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+use teuicc_failing_alloc::{FailingAllocator, with_allocations};
 use teuicc_rsp::bpp::{BppContents, initialise_secure_channel, segments};
 use teuicc_rsp::crypto::{Curve, SecretKey};
 use teuicc_rsp::csr;
@@ -16,51 +14,13 @@ use teuicc_rsp::x509::Name;
 use teuicc_rsp::{pkcs8, tags};
 use teuicc_tlv::Tlv;
 
-thread_local! {
-    /// How many allocations of this thread still succeed; negative: all.
-    static LEFT: Cell<i64> = const { Cell::new(-1) };
-}
-
-struct Failing;
-
-/// Whether the next allocation succeeds.
-fn grant() -> bool {
-    LEFT.with(|left| {
-        let now = left.get();
-        if now > 0 {
-            left.set(now - 1);
-        }
-        now != 0
-    })
-}
-
-// SAFETY: every call goes to the system's allocator unchanged, or gives the null pointer, which says that it failed.
-unsafe impl GlobalAlloc for Failing {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's promise about `layout` is passed on.
-        if grant() { unsafe { System.alloc(layout) } } else { std::ptr::null_mut() }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // SAFETY: the caller's promises about all three are passed on.
-        if grant() { unsafe { System.realloc(pointer, layout, size) } } else { std::ptr::null_mut() }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: `pointer` came from the system's allocator.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
 #[global_allocator]
-static ALLOCATOR: Failing = Failing;
+static ALLOCATOR: FailingAllocator = FailingAllocator;
 
 /// Runs `operation` with no allocation, with one, and so on until it succeeds. It must have failed at least once.
 fn fail_each_allocation<T, E>(operation: impl Fn() -> Result<T, E>) {
     for allowed in 0..10_000 {
-        LEFT.with(|left| left.set(allowed));
-        let result = operation();
-        LEFT.with(|left| left.set(-1));
+        let result = with_allocations(Some(allowed), &operation);
         if result.is_ok() {
             assert!(allowed > 0, "nothing was allocated");
             return;

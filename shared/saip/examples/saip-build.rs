@@ -10,7 +10,7 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     let spec = ProfileSpec {
-        iccid: "8988211000000000016",
+        iccid: "8988211000000000011",
         imsi: "001010123456789",
         mnc_len: 2,
         algorithm: Algorithm::Milenage,

@@ -40,7 +40,7 @@ pub struct Fcp<'a> {
 }
 
 /// ProprietaryInfo of an Fcp.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct ProprietaryEfInfo<'a> {
     /// specialFileInformation C0 (TS 102 222): bit 8 high update activity, bit 7 readable and updatable when
     /// deactivated.
@@ -80,6 +80,17 @@ impl<'a> Fcp<'a> {
             }
         }
         Ok(fcp)
+    }
+}
+
+impl fmt::Debug for ProprietaryEfInfo<'_> {
+    /// Without the patterns, which are content and may be a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProprietaryEfInfo")
+            .field("special_information", &self.special_information)
+            .field("maximum_file_size", &self.maximum_file_size)
+            .field("file_details", &self.file_details)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1293,12 +1293,18 @@ impl<'a> ApplicationLoadPackage<'a> {
 }
 
 /// PE-NonStandard.
-#[derive(Debug)]
 pub struct NonStandard<'a> {
     /// issuerID.
     pub issuer: Oid<'a>,
     /// content.
     pub content: &'a [u8],
+}
+
+impl fmt::Debug for NonStandard<'_> {
+    /// Without the content, which may be a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NonStandard({:?}, {} bytes)", self.issuer, self.content.len())
+    }
 }
 
 impl<'a> NonStandard<'a> {

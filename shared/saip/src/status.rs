@@ -70,6 +70,20 @@ impl StatusCode {
         }
     }
 
+    /// Whether the eUICC lacks what the package asks for. Else the package is at fault, or there was no room for it.
+    #[must_use]
+    pub fn is_missing_feature(self) -> bool {
+        matches!(
+            self,
+            StatusCode::PeNotSupported
+                | StatusCode::RuntimeNotSupported
+                | StatusCode::LibNotSupported
+                | StatusCode::TemplateNotSupported
+                | StatusCode::FeatureNotSupported
+                | StatusCode::UnsupportedProfileVersion
+        )
+    }
+
     /// The status of an INTEGER on the wire.
     #[must_use]
     pub fn from_value(value: u16) -> Self {

@@ -71,7 +71,7 @@ impl FileKind {
 }
 
 /// What a file, or each of its records, holds before the package writes to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum DefaultContent<'a> {
     /// Nothing is said: FF.
     None,
@@ -83,6 +83,20 @@ pub enum DefaultContent<'a> {
     Tail(&'a [u8]),
     /// These bytes, over and over.
     Repeat(&'a [u8]),
+}
+
+impl fmt::Debug for DefaultContent<'_> {
+    /// Without the bytes: those of a package may be a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, bytes) = match self {
+            DefaultContent::None => return f.write_str("None"),
+            DefaultContent::Bytes(bytes) => ("Bytes", bytes),
+            DefaultContent::Fill(bytes) => ("Fill", bytes),
+            DefaultContent::Tail(bytes) => ("Tail", bytes),
+            DefaultContent::Repeat(bytes) => ("Repeat", bytes),
+        };
+        write!(f, "{name}({} bytes)", bytes.len())
+    }
 }
 
 /// What a template says of one of its files.

@@ -9,7 +9,7 @@ use teuicc_saip::{Element, PeKind, ProfileElement, next_element};
 
 fn spec() -> ProfileSpec<'static> {
     ProfileSpec {
-        iccid: "8988211000000000016",
+        iccid: "8988211000000000011",
         imsi: "001010123456789",
         mnc_len: 2,
         algorithm: Algorithm::Milenage,
@@ -68,7 +68,7 @@ fn a_built_package_is_read_back_in_order_and_whole() {
         assert_eq!(identifications.len(), elements.len() - 1, "each its own number");
         let ProfileElement::Header(header) = &elements[0].content else { panic!() };
         assert_eq!((header.major, header.minor, header.profile_type), (2, 3, Some("Test profile")));
-        assert_eq!(header.iccid, b"\x89\x88\x21\x10\x00\x00\x00\x00\x01\x6F");
+        assert_eq!(header.iccid, b"\x89\x88\x21\x10\x00\x00\x00\x00\x01\x1F");
         assert!(header.services.contains(Service::Usim) && header.services.contains(Service::Milenage));
         assert_eq!(header.services.contains(Service::Isim), ims.is_some());
     }
@@ -95,7 +95,7 @@ fn all_files_of_the_package_can_be_laid_out() {
 fn the_files_hold_what_the_description_says() {
     let package = build(&spec()).unwrap();
     let usim = |name| content(&package, PeKind::Usim, name);
-    assert_eq!(content(&package, PeKind::Mf, "ef-iccid"), b"\x98\x88\x12\x01\x00\x00\x00\x00\x10\xF6");
+    assert_eq!(content(&package, PeKind::Mf, "ef-iccid"), b"\x98\x88\x12\x01\x00\x00\x00\x00\x10\xF1");
     let dir = content(&package, PeKind::Mf, "ef-dir");
     assert_eq!((&dir[4..20], &dir[30..46]), (&USIM_AID[..], &ISIM_AID[..]));
     assert_eq!(usim("ef-imsi"), b"\x08\x09\x10\x10\x10\x32\x54\x76\x98");

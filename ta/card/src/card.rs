@@ -22,8 +22,10 @@ pub struct Card<R: Rng, S: Store> {
 /// A card that has booted.
 struct Running {
     euicc: Euicc,
-    /// The enabled profile.
+    /// The enabled profile, unless it is still to be loaded.
     profile: Option<Profile>,
+    /// Another profile was enabled: it is loaded before the next command.
+    to_load: bool,
     /// The modem's interface, while it has power.
     modem: Option<InterfaceState>,
     /// The LPA's interface, while it has power.
@@ -96,17 +98,10 @@ impl<R: Rng, S: Store> Card<R, S> {
     }
 
     /// Executes one command APDU; the response is whole. Errors: a card that did not boot, an interface without
-    /// power.
+    /// power, a profile that was enabled and cannot be loaded (the next command tries again).
     pub fn transmit(&mut self, interface: Interface, command: &[u8]) -> Result<Response, Error> {
         let running = self.state.as_mut().map_err(|error| *error)?;
-        match running.transmit(&mut self.platform, interface, command) {
-            Ok(response) => Ok(response),
-            Err(Stop::Refused(error)) => Err(error),
-            Err(Stop::Broken { response, error }) => {
-                self.state = Err(error);
-                Ok(response)
-            }
-        }
+        running.transmit(&mut self.platform, interface, command)
     }
 
     /// Whether a proactive command waits to be fetched on the modem's interface.
@@ -193,18 +188,10 @@ impl<R: Rng, S: Store> Card<R, S> {
     }
 }
 
-/// Why a command has no response, or no other one will follow it.
-enum Stop {
-    /// Nothing was executed.
-    Refused(Error),
-    /// It was executed, and the card cannot go on.
-    Broken { response: Response, error: Error },
-}
-
 impl Running {
     fn new(store: &dyn Store, euicc: Euicc, enabled: Option<ProfileSlot>) -> Result<Self, StoreError> {
         let profile = enabled.map(|slot| Profile::load(store, slot)).transpose()?;
-        Ok(Running { euicc, profile, modem: None, lpa: None, card_changed: false })
+        Ok(Running { euicc, profile, to_load: false, modem: None, lpa: None, card_changed: false })
     }
 
     fn interface(&mut self, interface: Interface) -> &mut Option<InterfaceState> {
@@ -219,23 +206,25 @@ impl Running {
         platform: &mut Platform<R, S>,
         interface: Interface,
         command: &[u8],
-    ) -> Result<Response, Stop> {
+    ) -> Result<Response, Error> {
+        if self.interface(interface).is_none() {
+            return Err(Error::NotPowered);
+        }
+        self.load_enabled(&platform.store).map_err(wire_error)?;
         let fetched = self.modem.as_ref().is_some_and(|modem| modem.session.is_busy());
         let toolkit = if fetched { Toolkit::Busy } else { Toolkit::Idle };
         let state = match interface {
             Interface::Modem => &mut self.modem,
             Interface::Lpa => &mut self.lpa,
         };
-        let state = state.as_mut().ok_or(Stop::Refused(Error::NotPowered))?;
+        let state = state.as_mut().ok_or(Error::NotPowered)?;
         let (profile, euicc) = (self.profile.as_mut(), &mut self.euicc);
         let parts = Parts { profile, euicc, env: platform.env(), interface: state, toolkit };
         let executed = uicc::execute(parts, command);
         let mut response = executed.response;
         self.card_changed |= executed.refresh_refused;
-        if let Effect::ProfileSwitched { refresh } = executed.effect
-            && let Err(error) = self.switch_profile(&mut platform.store, refresh)
-        {
-            return Err(Stop::Broken { response, error: wire_error(error) });
+        if let Effect::ProfileSwitched { refresh } = executed.effect {
+            self.switch_profile(&mut platform.store, refresh);
         }
         if interface == Interface::Modem
             && response.sw == StatusWord::OK
@@ -246,11 +235,12 @@ impl Running {
         Ok(response)
     }
 
-    /// Follows the eUICC to the profile that is enabled now. The switch itself is committed already.
-    fn switch_profile(&mut self, store: &mut dyn Store, refresh: bool) -> Result<(), StoreError> {
+    /// Leaves the profile that is not enabled any more. The switch itself is committed already, so nothing here may
+    /// fail: the other profile is loaded before the next command, which can report that it is not possible.
+    fn switch_profile(&mut self, store: &mut dyn Store, refresh: bool) {
         if let Some(mut old) = self.profile.take()
             && old.unsaved.hot
-            && store.list()?.contains(&ObjectId::Base(old.slot))
+            && store.list().is_ok_and(|stored| stored.contains(&ObjectId::Base(old.slot)))
         {
             // What the modem wrote is kept in memory only. It is no part of the switch, so losing it is no error.
             let _ = old.store_hot(store);
@@ -260,7 +250,15 @@ impl Running {
         }
         let told = self.modem.as_mut().is_some_and(|modem| modem.session.profile_switched(refresh));
         self.card_changed |= !told;
-        self.profile = self.euicc.enabled().map(|slot| Profile::load(store, slot)).transpose()?;
+        self.to_load = true;
+    }
+
+    /// Loads the enabled profile after a switch. Errors: it cannot be read; the next call tries again.
+    fn load_enabled(&mut self, store: &dyn Store) -> Result<(), StoreError> {
+        if self.to_load {
+            self.profile = self.euicc.enabled().map(|slot| Profile::load(store, slot)).transpose()?;
+            self.to_load = false;
+        }
         Ok(())
     }
 }
@@ -311,7 +309,7 @@ mod tests {
     /// A switch away from the profile: the registry of this card enables none.
     fn switch(card: &mut TestCard, refresh: bool) {
         let store = &mut card.platform.store;
-        card.state.as_mut().map_err(|error| *error).unwrap().switch_profile(store, refresh).unwrap();
+        card.state.as_mut().map_err(|error| *error).unwrap().switch_profile(store, refresh);
     }
 
     #[test]

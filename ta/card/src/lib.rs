@@ -38,6 +38,7 @@ mod services;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod uicc;
+mod wiped;
 
 pub use card::Card;
 pub use platform::{ObjectId, Platform, ProfileSlot, Rng, Store, StoreError};

@@ -1,14 +1,12 @@
 //! Every allocation of every ES10 function fails once: an error answer, never an abort, and the eUICC goes on.
-#![allow(unsafe_code, reason = "a global allocator cannot be written without")]
 
 mod common;
 
 use common::*;
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use teuicc_apdu::{StatusWord, encode_command};
 use teuicc_card::testing::{MemoryStore, SeededRng};
 use teuicc_card::{Card, ObjectId, Platform, Store, StoreError};
+use teuicc_failing_alloc::{FailingAllocator, with_allocations};
 use teuicc_rsp::aid;
 use teuicc_rsp::crypto::Curve;
 use teuicc_rsp::es10::*;
@@ -17,45 +15,8 @@ use teuicc_rsp::object::Object;
 use teuicc_rsp::tags;
 use teuicc_wire::Interface;
 
-thread_local! {
-    /// How many allocations of this thread still succeed; `None` for all.
-    static LEFT: Cell<Option<u32>> = const { Cell::new(None) };
-}
-
-/// The system's allocator, until the thread's allocations are used up.
-struct Failing;
-
-fn may_allocate() -> bool {
-    LEFT.with(|left| match left.get() {
-        None => true,
-        Some(0) => false,
-        Some(count) => {
-            left.set(Some(count - 1));
-            true
-        }
-    })
-}
-
-// SAFETY: forwards to the system's allocator, or gives null, which the contract allows.
-unsafe impl GlobalAlloc for Failing {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's contract is the same.
-        if may_allocate() { unsafe { System.alloc(layout) } } else { std::ptr::null_mut() }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's contract is the same.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // SAFETY: the caller's contract is the same.
-        if may_allocate() { unsafe { System.realloc(pointer, layout, size) } } else { std::ptr::null_mut() }
-    }
-}
-
 #[global_allocator]
-static ALLOCATOR: Failing = Failing;
+static ALLOCATOR: FailingAllocator = FailingAllocator;
 
 /// A store that allocates for values alone, and says so when it cannot.
 struct Slots(Vec<(ObjectId, Option<Vec<u8>>)>);
@@ -121,29 +82,27 @@ impl Subject {
                 encode_command([0x80, 0xE2, p1, number as u8], block, None).unwrap()
             })
             .collect();
-        LEFT.set(allowed);
-        let mut last = None;
-        for apdu in &apdus {
-            let response = self.0.transmit(Interface::Lpa, apdu);
-            let go_on = response.as_ref().is_ok_and(|response| response.sw == StatusWord::OK);
-            last = Some(response);
-            if !go_on {
-                break;
+        let last = with_allocations(allowed, || {
+            let mut last = None;
+            for apdu in &apdus {
+                let response = self.0.transmit(Interface::Lpa, apdu);
+                let go_on = response.as_ref().is_ok_and(|response| response.sw == StatusWord::OK);
+                last = Some(response);
+                if !go_on {
+                    break;
+                }
             }
-        }
-        LEFT.set(None);
+            last
+        });
         let response = last.unwrap().unwrap();
         (response.data, response.sw)
     }
 
-    /// Whether the card has to boot again: a switch was committed, and there was no memory for the new profile.
-    fn is_stopped(&mut self) -> bool {
-        self.0.transmit(Interface::Lpa, &[0x00, 0xF2, 0x00, 0x00]).is_err()
+    /// A command with no memory at all: it may fail, the card may not.
+    fn starve(&mut self) {
+        let _ = with_allocations(Some(0), || self.0.transmit(Interface::Lpa, &[0x80, 0xF2, 0x00, 0x00]));
     }
 }
-
-/// EnableProfile and eUICCMemoryReset.
-const SWITCHES: [[u8; 2]; 2] = [[0xBF, 0x31], [0xBF, 0x34]];
 
 /// Runs `command` after `before` with every number of allocations, in steps, until it answers what it answers with all
 /// the memory; and checks that the card goes on each time.
@@ -161,14 +120,11 @@ fn fail_each(flash: &MemoryStore, before: &[Vec<u8>], command: &[u8], step: u32)
         assert!(allowed < 100_000, "{:02X?} never succeeds", &command[..2]);
         let (mut subject, answer) = run(Some(allowed));
         let eid = GetEidRequest { tag_list: &[0x5A] }.encode().unwrap();
-        if subject.is_stopped() {
-            assert!(SWITCHES.contains(&command[..2].try_into().unwrap()));
-        } else {
-            let (data, sw) = subject.es10(&eid, None);
-            assert_eq!((data.len(), sw), (21, StatusWord::OK), "the card goes on");
-            let (_, sw) = subject.es10(&empty_request(tags::PROFILE_INFO_LIST).unwrap(), None);
-            assert_eq!(sw, StatusWord::OK, "the card goes on");
-        }
+        subject.starve();
+        let (data, sw) = subject.es10(&eid, None);
+        assert_eq!((data.len(), sw), (21, StatusWord::OK), "the card goes on");
+        let (_, sw) = subject.es10(&empty_request(tags::PROFILE_INFO_LIST).unwrap(), None);
+        assert_eq!(sw, StatusWord::OK, "the card goes on");
         // And so it does after a power cut.
         let mut subject = Subject::boot(subject.0.into_platform().store);
         assert_eq!(subject.es10(&eid, None).1, StatusWord::OK);

@@ -327,6 +327,18 @@ fn configure_isdp_and_metadata() {
     let strange = metadata(ICCID, |writer| class(writer, 3));
     assert_eq!(try_it(configure, &strange), at_metadata(ErrorReason::UnsupportedProfileClass));
     assert_eq!(try_it(configure, &no_owner), at_metadata(ErrorReason::PprNotAllowed));
+    // More recipients than the list of notifications has room for would push out what others are to be told.
+    let recipient = b"\x30\x07\x80\x02\x04\xF0\x81\x01\x61".repeat(17);
+    let mut crowd = Writer::new();
+    crowd
+        .nested::<teuicc_tlv::Error>(tags::STORE_METADATA, |writer| {
+            writer.primitive(Tag(0x5A), digits(ICCID).as_bytes())?;
+            writer.primitive(Tag(0x91), b"Provider")?;
+            writer.primitive(Tag(0x92), b"Profile")?;
+            writer.primitive(Tag(0xB6), &recipient)
+        })
+        .unwrap();
+    assert_eq!(try_it(configure, crowd.as_bytes()), at_metadata(ErrorReason::IncorrectInputValues));
     // In the second piece it is the second command.
     let large = metadata(ICCID, |writer| {
         writer.primitive(Tag(0x94), &[0; 1024]).unwrap();

@@ -3,15 +3,19 @@
 mod common;
 
 use common::*;
+use std::cell::Cell;
 use std::collections::BTreeMap;
-use teuicc_apdu::StatusWord;
-use teuicc_card::ObjectId;
-use teuicc_card::testing::{MemoryStore, PowerCut};
+use std::rc::Rc;
+use teuicc_apdu::{StatusWord, encode_command};
+use teuicc_card::testing::{MemoryStore, PowerCut, SeededRng};
+use teuicc_card::{Card, ObjectId, Platform, Store, StoreError};
+use teuicc_rsp::aid;
 use teuicc_rsp::crypto::Curve;
 use teuicc_rsp::es10::*;
 use teuicc_rsp::metadata::{Nickname, NotificationEvent};
 use teuicc_rsp::object::Object;
 use teuicc_rsp::tags;
+use teuicc_wire::Interface;
 
 const A: &str = ICCID;
 const B: &str = "89000123456789012358";
@@ -321,4 +325,59 @@ fn a_listed_profile_without_its_objects_is_damage() {
         assert_eq!(response, teuicc_wire::Response::Error(teuicc_wire::Error::StoreCorrupt), "{id:?}");
         assert_eq!(store.snapshot(), damaged, "nothing is overwritten");
     }
+}
+
+/// A store that cannot be listed while the flag is set.
+struct Unlisted(MemoryStore, Rc<Cell<bool>>);
+
+impl Store for Unlisted {
+    fn load(&self, id: ObjectId) -> Result<Option<Vec<u8>>, StoreError> {
+        self.0.load(id)
+    }
+
+    fn replace(&mut self, id: ObjectId, value: &[u8]) -> Result<(), StoreError> {
+        self.0.replace(id, value)
+    }
+
+    fn remove(&mut self, id: ObjectId) -> Result<(), StoreError> {
+        self.0.remove(id)
+    }
+
+    fn list(&self) -> Result<Vec<ObjectId>, StoreError> {
+        if self.1.get() { Err(StoreError::Unavailable) } else { self.0.list() }
+    }
+}
+
+#[test]
+fn a_switch_that_is_found_in_the_store_later_is_followed() {
+    let pki = Pki::new(Curve::P256);
+    let mut device = Device::new(&[&pki]);
+    device.install(&pki, &TestProfile::new(A));
+    let (memory, unlisted) = (device.store.clone(), Rc::new(Cell::new(false)));
+    let store = Unlisted(memory.clone(), unlisted.clone());
+    let mut card = Card::boot(Platform { rng: SeededRng::new(1), store, rollback_protection: false });
+    card.power_up(Interface::Lpa).unwrap();
+    let select = encode_command([0x00, 0xA4, 0x04, 0x00], &aid::ISDR, Some(256)).unwrap();
+    assert_eq!(card.transmit(Interface::Lpa, &select).unwrap().sw, StatusWord::OK);
+    let mut es10 = |command: &[u8]| {
+        let apdu = encode_command([0x80, 0xE2, 0x91, 0x00], command, None).unwrap();
+        card.transmit(Interface::Lpa, &apdu).unwrap()
+    };
+
+    // The registry is written, and the store fails all the same.
+    memory.arm(PowerCut { at_write: 0, written: true });
+    let profile_identifier = ProfileIdentifier::Iccid(digits(A));
+    let enable = EnableProfileRequest { profile_identifier, refresh_flag: false }.encode().unwrap();
+    assert_eq!(EnableProfileResponse::parse(&es10(&enable).data).unwrap().result.code(), 127);
+    memory.power_on();
+    // It is read again, but cannot be checked.
+    unlisted.set(true);
+    let list = empty_request(tags::PROFILE_INFO_LIST).unwrap();
+    assert_ne!(es10(&list).data.get(2), Some(&0xA0));
+    unlisted.set(false);
+    assert_eq!(es10(&list).sw, StatusWord::OK);
+
+    card.power_up(Interface::Modem).unwrap();
+    let usim = encode_command([0x00, 0xA4, 0x04, 0x0C], &[0xA0, 0, 0, 0, 0x87, 0x10, 0x02], None).unwrap();
+    assert_eq!(card.transmit(Interface::Modem, &usim).unwrap().sw, StatusWord::OK);
 }

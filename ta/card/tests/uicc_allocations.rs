@@ -1,51 +1,12 @@
 //! Every allocation of every command fails once: an error answer, never an abort, and the card goes on.
-#![allow(unsafe_code, reason = "a global allocator cannot be written without")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use teuicc_card::testing::{MemoryStore, platform, profile};
 use teuicc_card::{Card, ProfileSlot};
+use teuicc_failing_alloc::{FailingAllocator, with_allocations};
 use teuicc_wire::Interface::{Lpa, Modem};
 
-thread_local! {
-    /// How many allocations of this thread still succeed; `None` for all.
-    static LEFT: Cell<Option<u32>> = const { Cell::new(None) };
-}
-
-/// The system's allocator, until the thread's allocations are used up.
-struct Failing;
-
-fn may_allocate() -> bool {
-    LEFT.with(|left| match left.get() {
-        None => true,
-        Some(0) => false,
-        Some(count) => {
-            left.set(Some(count - 1));
-            true
-        }
-    })
-}
-
-// SAFETY: forwards to the system's allocator, or gives null, which the contract allows.
-unsafe impl GlobalAlloc for Failing {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's contract is the same.
-        if may_allocate() { unsafe { System.alloc(layout) } } else { std::ptr::null_mut() }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's contract is the same.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // SAFETY: the caller's contract is the same.
-        if may_allocate() { unsafe { System.realloc(pointer, layout, size) } } else { std::ptr::null_mut() }
-    }
-}
-
 #[global_allocator]
-static ALLOCATOR: Failing = Failing;
+static ALLOCATOR: FailingAllocator = FailingAllocator;
 
 const SLOT: ProfileSlot = ProfileSlot::new(0).unwrap();
 
@@ -96,9 +57,7 @@ fn every_allocation_fails_once() {
             for before in &SESSION[..place] {
                 assert_eq!(card.transmit(Modem, before).unwrap().sw.0, 0x9000, "{before:02X?}");
             }
-            LEFT.set(Some(allowed));
-            let response = card.transmit(Modem, command);
-            LEFT.set(None);
+            let response = with_allocations(Some(allowed), || card.transmit(Modem, command));
             let sw = response.unwrap().sw.0;
             if sw == 0x9000 {
                 break;
@@ -117,9 +76,7 @@ fn requests_without_memory_are_answered_or_empty() {
     request.extend_from_slice(SESSION[0]);
     for allowed in 0.. {
         let mut card = card();
-        LEFT.set(Some(allowed));
-        let answer = card.process(&request);
-        LEFT.set(None);
+        let answer = with_allocations(Some(allowed), || card.process(&request));
         match answer.as_slice() {
             [] => assert_eq!(allowed, 0),
             [1, 0, ..] if answer.ends_with(&[0x90, 0x00]) => return,
@@ -136,9 +93,7 @@ fn booting_without_memory_is_an_error() {
     for allowed in 0..100_000 {
         // Cloned before, for the sake of the platform's own allocations.
         let platform = platform(store.clone(), 1);
-        LEFT.set(Some(allowed));
-        let mut card = Card::boot_with_profile(platform, SLOT);
-        LEFT.set(None);
+        let mut card = with_allocations(Some(allowed), || Card::boot_with_profile(platform, SLOT));
         match card.power_up(Modem) {
             Ok(_) => return,
             Err(error) => assert_eq!(error, teuicc_wire::Error::OutOfMemory),

@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use teuicc_lpa::download::{Order, Request, download};
-use teuicc_lpa::drive::{SlotCard, drive_card};
+use teuicc_lpa::drive::{Card, SlotCard, drive_card};
 use teuicc_lpa::http::TlsClient;
 use teuicc_lpa::notifications::{self, Which};
 use teuicc_lpa::profiles::{self, ProfileId};
-use teuicc_lpa::{ActivationCode, drive};
+use teuicc_lpa::{ActivationCode, CardFault, drive};
 use teuicc_modem_bridge::testing::modem::{BootReport, Modem, ModemOptions};
 use teuicc_modem_bridge::testing::network::{Authentication, Subscriber};
 use teuicc_modem_bridge::testing::vpcd::VpcdHost;
@@ -25,14 +25,14 @@ use teuicc_rsp::crypto::Curve;
 use teuicc_rsp::{Eid, Iccid};
 use teuicc_rsp_server::{Metadata, NewProfile, OrderOptions, Server, ServerHandle, SmDp, SmDpConfig, TestPki};
 use teuicc_slot::software::{Options, SoftwareTee, Writes};
-use teuicc_slot::{CardLink, Exchange, Slot, SlotConfig, Wire};
+use teuicc_slot::{CardLink, Exchange, Slot, SlotConfig, Transmitted, Wire};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
 /// How long the modem waits for the card to be put in.
 const INSERTION: Duration = Duration::from_secs(10);
 /// The profile's subscriber: test network 001-01.
-const ICCID: &str = "8988211000000000016";
+const ICCID: &str = "8988211000000000011";
 const IMSI: &str = "001010000000001";
 
 /// What `teuicc demo` takes.
@@ -54,18 +54,18 @@ pub(super) fn run(home: &Home, arguments: &Arguments, json: bool) -> anyhow::Res
 
 /// Runs the demo with this card, which has no identity yet, or with one in a software TEE of its own.
 pub(super) fn run_with(card: Option<Box<dyn Exchange>>, keep: Option<&Path>, json: bool) -> anyhow::Result<()> {
-    let mut steps = Steps { json, started: Instant::now() };
+    let mut steps = Steps { json, started: Instant::now(), done: 0 };
     let result = folder(keep).and_then(|folder| {
         let result = demo(card, folder.path(), &mut steps);
         folder.close()?;
         result
     });
     let made = match &result {
-        Ok(made) => Made::new("an activation code became an authenticated modem").with("steps", made.steps),
+        Ok(()) => Made::new("an activation code became an authenticated modem").with("steps", steps.done),
         Err(_) => Made::new("the demo did not work"),
     };
     steps.print("demo", result.is_ok(), steps.started.elapsed(), &made);
-    result.map(|_| ())
+    result
 }
 
 /// The folder of the demo's state: kept, or removed when it ends.
@@ -105,6 +105,7 @@ impl Folder {
 struct Steps {
     json: bool,
     started: Instant,
+    done: u32,
 }
 
 /// What a step made: in words, and by name.
@@ -131,6 +132,7 @@ impl Steps {
         match work() {
             Ok((result, made)) => {
                 self.print(name, true, started.elapsed(), &made);
+                self.done += 1;
                 Ok(result)
             }
             Err(error) => {
@@ -152,24 +154,15 @@ impl Steps {
     }
 }
 
-/// What the demo as a whole made.
-struct Demo {
-    steps: u32,
-}
-
-fn demo(card: Option<Box<dyn Exchange>>, folder: &Path, steps: &mut Steps) -> anyhow::Result<Demo> {
+fn demo(card: Option<Box<dyn Exchange>>, folder: &Path, steps: &mut Steps) -> anyhow::Result<()> {
     let quiet = steps.json;
     let runtime = Runtime::new().context("starting the runtime")?;
-    let mut count = 0;
-    let mut step_count = || count += 1;
 
-    step_count();
     let pki = steps.step("pki", || {
         let pki = TestPki::generate(&folder.join("pki"))?;
         Ok((pki, Made::new("test PKI: CI, EUM and SM-DP+, on NIST P-256 and brainpoolP256r1")))
     })?;
 
-    step_count();
     let (slot, eid, writes) = steps.step("personalize", || {
         let kind = if card.is_some() { "trusted application" } else { "card in the software TEE" };
         let (slot, eid, writes) = personalized_card(card, &folder.join("card"), &pki)?;
@@ -178,7 +171,6 @@ fn demo(card: Option<Box<dyn Exchange>>, folder: &Path, steps: &mut Steps) -> an
         Ok(((slot, eid, writes), made))
     })?;
 
-    step_count();
     let server = steps.step("smdp", || {
         let server = runtime.block_on(serve(folder, &pki))?;
         let made = Made::new(format!("SM-DP+ {} serves ES9+ over TLS", server.address))
@@ -186,7 +178,6 @@ fn demo(card: Option<Box<dyn Exchange>>, folder: &Path, steps: &mut Steps) -> an
         Ok((server, made))
     })?;
 
-    step_count();
     let (code, mut subscriber) = steps.step("order", || {
         let (code, subscriber) = order(folder, &runtime, &server.smdp)?;
         let made = Made::new(format!("ordered; activation code {code}"))
@@ -196,10 +187,9 @@ fn demo(card: Option<Box<dyn Exchange>>, folder: &Path, steps: &mut Steps) -> an
         Ok(((code, subscriber), made))
     })?;
 
-    step_count();
     let mut http = TlsClient::new(&[pki.ci_certificate(Curve::P256).context("the test PKI has no CI on P-256")?])?;
     let iccid = steps.step("download", || {
-        let mut card = SlotCard::power_up(&slot)?;
+        let mut card = Counted::new(&slot)?;
         let mut user = Terminal::new(true, quiet);
         let request = Request::new(Order::ActivationCode(code.parse::<ActivationCode>()?));
         let installed = drive(download(request), &mut card, &mut http, &mut user);
@@ -207,13 +197,14 @@ fn demo(card: Option<Box<dyn Exchange>>, folder: &Path, steps: &mut Steps) -> an
         let installed = installed?;
         let iccid = installed.metadata.iccid;
         let made = Made::new(format!("profile {iccid} downloaded, installed, and its SM-DP+ told"))
+            .with("apdus", card.apdus)
+            .with("crossings", card.crossings)
             .with("iccid", iccid.to_string())
             .with("isdp_aid", hex::encode_upper(&installed.isdp_aid))
             .with("store_writes", writes.take());
         Ok((iccid, made))
     })?;
 
-    step_count();
     steps.step("enable", || {
         let mut card = SlotCard::power_up(&slot)?;
         drive_card(profiles::enable(ProfileId::Iccid(iccid), true), &mut card)?;
@@ -232,7 +223,6 @@ fn demo(card: Option<Box<dyn Exchange>>, folder: &Path, steps: &mut Steps) -> an
         Ok(((), made))
     })?;
 
-    step_count();
     let mut attachment = steps.step("attach", || {
         let mut attachment = Attachment::new(&runtime, &slot)?;
         let report = attachment.boot(iccid)?;
@@ -250,7 +240,6 @@ fn demo(card: Option<Box<dyn Exchange>>, folder: &Path, steps: &mut Steps) -> an
         Ok((attachment, made))
     })?;
 
-    step_count();
     steps.step("aka", || {
         let challenge = subscriber.challenge(random()?);
         let answer = attachment.modem.authenticate(&challenge.rand, &challenge.autn)?;
@@ -261,7 +250,6 @@ fn demo(card: Option<Box<dyn Exchange>>, folder: &Path, steps: &mut Steps) -> an
         Ok(((), made))
     })?;
 
-    step_count();
     steps.step("resynchronize", || {
         resynchronize(&mut attachment.modem, &mut subscriber)?;
         let made = Made::new("AKA with a stale sequence number: AUTS, resynchronization, then success")
@@ -269,14 +257,37 @@ fn demo(card: Option<Box<dyn Exchange>>, folder: &Path, steps: &mut Steps) -> an
         Ok(((), made))
     })?;
 
-    step_count();
     steps.step("shutdown", || {
         let apdus = attachment.detach(&runtime)?;
         runtime.block_on(server.shutdown());
         slot.blocking_close();
         Ok(((), Made::new("modem, SM-DP+ and card stopped").with("apdus", apdus).with("eid", eid.to_string())))
     })?;
-    Ok(Demo { steps: count })
+    Ok(())
+}
+
+/// The card's LPA interface, counting what is asked of it.
+struct Counted {
+    card: SlotCard,
+    /// Command APDUs that the card executed.
+    apdus: u64,
+    /// Batches that crossed to it.
+    crossings: u64,
+}
+
+impl Counted {
+    fn new(slot: &Slot) -> anyhow::Result<Self> {
+        Ok(Counted { card: SlotCard::power_up(slot)?, apdus: 0, crossings: 0 })
+    }
+}
+
+impl Card for Counted {
+    fn transmit(&mut self, commands: Vec<Vec<u8>>) -> Result<Transmitted, CardFault> {
+        let done = self.card.transmit(commands)?;
+        self.apdus += u64::from(done.executed);
+        self.crossings += 1;
+        Ok(done)
+    }
 }
 
 /// Counts what is written to the store; a trusted application does not tell.

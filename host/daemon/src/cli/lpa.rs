@@ -16,6 +16,7 @@ use teuicc_lpa::notifications::{self, Delivery, DeliveryOutcome, Which};
 use teuicc_lpa::profiles::{self, Profile, ProfileId, ResetOptions};
 use teuicc_lpa::{ActivationCode, ConfirmationCode, LpaError, drive};
 use teuicc_rsp::Iccid;
+use teuicc_wire::State;
 
 /// What `teuicc lpa` takes.
 #[derive(clap::Args)]
@@ -118,6 +119,9 @@ enum Notifications {
 
 pub(super) fn run(home: &Home, arguments: &Arguments, json: bool) -> anyhow::Result<()> {
     let mut link = reach::card(home)?;
+    if link.hello()?.state == State::Factory {
+        bail!("the card is not personalized yet; do it with: teuicc card personalize");
+    }
     let mut card = LinkCard::power_up(link.as_mut()).context("powering the card's LPA interface")?;
     let card = &mut card;
     match &arguments.command {

@@ -2,11 +2,12 @@
 
 use crate::home::Home;
 use crate::report;
-use anyhow::Context;
+use anyhow::{Context, bail};
 use serde_json::json;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use teuicc_rsp::metadata::NotificationEvent;
 use teuicc_rsp::{Eid, Iccid};
 use teuicc_rsp_server::{Metadata, NewProfile, OrderOptions, Server, SmDp, SmDpConfig};
 
@@ -101,6 +102,10 @@ pub(super) fn run(home: &Home, command: &Command, json: bool) -> anyhow::Result<
             }
             Command::Order { iccid, matching_id, eid, confirmation_code, identity } => {
                 let smdp = open(home, identity, None).await?;
+                if smdp.address().is_err() {
+                    // Never served yet: it will be, as `serve` does it without options.
+                    smdp.set_address(&format!("localhost:{DEFAULT_PORT}")).await?;
+                }
                 let options = OrderOptions {
                     iccid: Some(parse_iccid(iccid)?),
                     matching_id: matching_id.clone(),
@@ -118,6 +123,9 @@ pub(super) fn run(home: &Home, command: &Command, json: bool) -> anyhow::Result<
 
 async fn open(home: &Home, identity: &Identity, address: Option<String>) -> anyhow::Result<SmDp> {
     let pki = identity.pki.clone().unwrap_or_else(|| home.pki());
+    if !pki.exists() {
+        bail!("there are no certificates in {}; make some with: teuicc pki", pki.display());
+    }
     let config = SmDpConfig { folder: home.smdp(), pki: pki.clone(), address };
     SmDp::open(&config).await.with_context(|| {
         format!("opening the SM-DP+ in {} with the certificates in {}", config.folder.display(), pki.display())
@@ -159,12 +167,12 @@ async fn list(smdp: &SmDp, json: bool) -> anyhow::Result<()> {
         );
     }
     for notification in smdp.notifications().await? {
-        let event = format!("{:?}", notification.event);
+        let event = event_name(notification.event);
         let iccid = notification.iccid.map(|iccid| iccid.to_string());
         report::result(
             json,
             json!({ "notification": notification.sequence, "eid": notification.eid.to_string(), "iccid": iccid,
-                    "event_bits": notification.event.0 }),
+                    "event": event }),
             || {
                 let iccid = iccid.clone().unwrap_or_else(|| "-".into());
                 format!("notification {}  {}  {iccid}  {event}", notification.sequence, notification.eid)
@@ -172,6 +180,17 @@ async fn list(smdp: &SmDp, json: bool) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+/// The event of a notification in a word.
+fn event_name(event: NotificationEvent) -> &'static str {
+    match event {
+        NotificationEvent::INSTALL => "install",
+        NotificationEvent::ENABLE => "enable",
+        NotificationEvent::DISABLE => "disable",
+        NotificationEvent::DELETE => "delete",
+        _ => "unknown event",
+    }
 }
 
 fn parse_iccid(digits: &str) -> anyhow::Result<Iccid> {

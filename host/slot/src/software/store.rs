@@ -60,6 +60,12 @@ impl FileStore {
     pub fn writes(&self) -> Writes {
         self.writes.clone()
     }
+
+    /// Says which file is damaged: the card's answers do not.
+    fn corrupt(&self, id: ObjectId) -> StoreError {
+        tracing::error!(file = %self.folder.path_of(&file_name(id)).display(), object = ?id, "a stored object is damaged");
+        StoreError::Corrupt(id)
+    }
 }
 
 impl Store for FileStore {
@@ -67,16 +73,16 @@ impl Store for FileStore {
         let file = match self.folder.read(&file_name(id), MAX_FILE) {
             Ok(Some((file, _mode))) => file,
             Ok(None) => return Ok(None),
-            Err(ReadError::Unusable) => return Err(StoreError::Corrupt(id)),
+            Err(ReadError::Unusable) => return Err(self.corrupt(id)),
             Err(ReadError::System(error)) => return Err(store_error(error)),
         };
         let (nonce, sealed) = match file.split_first_chunk::<{ 1 + NONCE }>() {
             Some(([FORMAT, nonce @ ..], sealed)) => (XNonce::from(*nonce), sealed),
-            _ => return Err(StoreError::Corrupt(id)),
+            _ => return Err(self.corrupt(id)),
         };
         let mut value = teuicc_tlv::try_copy(sealed)?;
         let opened = self.cipher.decrypt_in_place(&nonce, &associated_data(id), &mut value);
-        opened.map_err(|_| StoreError::Corrupt(id))?;
+        opened.map_err(|_| self.corrupt(id))?;
         Ok(Some(value))
     }
 

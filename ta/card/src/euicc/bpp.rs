@@ -34,6 +34,10 @@ use teuicc_tlv::{OutOfMemory, Reader, Tlv, TryBytes, try_copy};
 /// Longest StoreMetadata in bytes: an icon of 1024 and room for the rest.
 const MAX_METADATA: usize = 4096;
 
+/// Most entries of a notification configuration: one event of one profile must not push the notifications of others out
+/// of the list.
+const MAX_RECIPIENTS: usize = 16;
+
 /// A bound profile package being loaded.
 pub(super) struct Loading {
     prepared: Prepared,
@@ -151,13 +155,14 @@ impl Loading {
     fn configure(&mut self, object: &Tlv<'_>) -> Result<(), Refused> {
         let command = BppCommandId::ConfigureIsdp;
         let plain = self.unprotect(object, command)?;
-        let refused = Refused::new(command, ErrorReason::IncorrectInputValues);
-        let Ok(request) = ConfigureIsdp::parse(&plain) else { return Err(refused) };
-        if let Some(data) = request.dp_proprietary_data {
-            self.proprietary = data.encode().unwrap_or_default();
-            if self.proprietary.is_empty() || self.proprietary.len() > MAX_DP_PROPRIETARY_DATA {
-                return Err(refused);
-            }
+        let refused = |reason| Refused::new(command, reason);
+        let request = ConfigureIsdp::parse(&plain).map_err(|_| refused(ErrorReason::IncorrectInputValues))?;
+        let Some(data) = request.dp_proprietary_data else { return Ok(()) };
+        // What was just read can be written, if there is memory.
+        let insufficient = |_| refused(ErrorReason::InstallFailedDueToInsufficientMemoryForProfile);
+        self.proprietary = data.encode().map_err(insufficient)?;
+        if self.proprietary.len() > MAX_DP_PROPRIETARY_DATA {
+            return Err(refused(ErrorReason::IncorrectInputValues));
         }
         Ok(())
     }
@@ -208,7 +213,7 @@ impl Euicc {
     /// One segment of a bound profile package: 3 replaces with the last one, 1 with an error, else none.
     ///
     /// A package that starts while another one is being loaded ends that one: interrupted. Errors: there is no
-    /// prepared session; the store fails, or there is no memory, and the session then stays where it is.
+    /// prepared session; the store fails, or there is no memory, and the server then is only authenticated.
     pub(super) fn load_segment(&mut self, env: &mut Env<'_>, segment: &[u8]) -> Result<Vec<u8>, Failure> {
         let starts = Reader::new(segment).peek() == Some(tags::BOUND_PROFILE_PACKAGE);
         let mut loading = match take(&mut self.session) {
@@ -273,9 +278,11 @@ impl Euicc {
         let refused = |reason| Refused::new(command, reason);
         let metadata =
             StoreMetadata::parse(&loading.metadata).map_err(|_| refused(ErrorReason::IncorrectInputValues))?;
-        let recipients = metadata.notification_configuration.as_ref();
-        if recipients.is_some_and(|list| list.iter().any(|one| one.address.len() > MAX_ADDRESS)) {
-            return Err(refused(ErrorReason::IncorrectInputValues));
+        if let Some(recipients) = &metadata.notification_configuration {
+            let too_long = recipients.iter().any(|one| one.address.len() > MAX_ADDRESS);
+            if too_long || recipients.iter().count() > MAX_RECIPIENTS {
+                return Err(refused(ErrorReason::IncorrectInputValues));
+            }
         }
         let class = metadata.class();
         if matches!(class, ProfileClass::Other(_)) {

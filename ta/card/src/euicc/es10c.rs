@@ -80,6 +80,10 @@ impl Euicc {
             Ok(target) => target,
             Err(refused) => return Ok((answer(refused)?, Effect::None)),
         };
+        if let Err(StoreError::Corrupt(_)) = Profile::load(env.store, target) {
+            // Enabled, it would keep the card from starting, and the user from ever disabling it.
+            return Ok((answer(EnableProfileResult::UndefinedError)?, Effect::None));
+        }
         let mut next = self.registry.duplicate()?;
         let class = next.profile(target).ok_or(Failure::Internal)?.class;
         if let Some(enabled) = self.registry.enabled() {

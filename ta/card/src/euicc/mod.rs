@@ -227,10 +227,11 @@ impl Euicc {
             Err(status_word) => return (Response::status(status_word), Effect::None),
         };
         let before = self.enabled();
-        if let Err(failure) = self.believe_the_store(env) {
-            return (Response::status(failure.status_word()), Effect::None);
-        }
+        let believed = self.believe_the_store(env);
         let found = if self.enabled() == before { Effect::None } else { Effect::ProfileSwitched { refresh: false } };
+        if let Err(failure) = believed {
+            return (Response::status(failure.status_word()), found);
+        }
         match self.execute(env, &command, toolkit) {
             Ok((data, Effect::None)) => (Response::data(data), found),
             Ok((data, effect)) => (Response::data(data), effect),

@@ -1,7 +1,7 @@
 //! The RSP session as states: each consumes the one before, so that no step can be left out or done twice.
 //!
 //! [`Challenged`] → [`Authenticated`] → [`Prepared`] → a bound profile package being loaded. A [`Challenged`] is spent
-//! by the first AuthenticateServer, whatever comes of it.
+//! by the first AuthenticateServer that is well-formed, whatever comes of it.
 
 use super::Failure;
 use super::bpp::Loading;

@@ -14,7 +14,8 @@ const LOCAL: u8 = 0x80;
 
 impl Build {
     /// Errors: the same reference twice in a context, a global reference outside of the MF, counters that contradict
-    /// each other, an unknown PUK; the context whose PINs are shared has none.
+    /// each other, an unknown PUK; the context whose PINs are shared has none, or they
+    /// are shared twice.
     pub(super) fn pin_codes(&mut self, codes: &PinCodes<'_>) -> Outcome {
         let context = self.context.pins.ok_or(StatusCode::InvalidRequestFormat)?;
         match codes {
@@ -41,7 +42,8 @@ impl Build {
             reference: pin.key_reference,
             context,
             value: pin.value,
-            enabled: pin.attributes & ENABLED != 0,
+            // A PIN that is not enabled need not be presented, which an administrative key always must be.
+            enabled: pin.attributes & ENABLED != 0 || is_administrative(pin.key_reference),
             attributes: pin.attributes,
             max_tries: pin.max_attempts,
             tries_left: pin.attempts_left,
@@ -53,13 +55,15 @@ impl Build {
     fn puk(&self, reference: u8) -> Outcome<Puk> {
         let found =
             self.puks.iter().find(|puk| puk.0.key_reference == reference).ok_or(StatusCode::InvalidParameter)?;
-        Ok(Puk { value: found.0.value, max_tries: found.0.max_attempts, tries_left: found.0.attempts_left })
+        let PukConfiguration { value, max_attempts, attempts_left, .. } = found.0;
+        Ok(Puk { reference, value, max_tries: max_attempts, tries_left: attempts_left })
     }
 
     fn share_pins(&mut self, context: FileIndex, path: &[u8]) -> Outcome {
         let source = self.resolve(path)?;
         let source = self.profile.pins_of(source);
-        if context == source || !self.profile.pins.iter().any(|pin| pin.context == source) {
+        let again = self.profile.shared_pins.iter().any(|shared| shared.context == context);
+        if again || context == source || !self.profile.pins.iter().any(|pin| pin.context == source) {
             return Err(StatusCode::InvalidParameter.into());
         }
         self.profile.shared_pins.try_push(SharedPins { context, source })?;
@@ -88,4 +92,9 @@ impl Build {
         });
         if missing { Err(StatusCode::PinCodeMissing.into()) } else { Ok(()) }
     }
+}
+
+/// Whether a key reference is that of an administrative key: ADM1 to ADM10 (TS 102 221 table 9.3).
+fn is_administrative(reference: u8) -> bool {
+    matches!(reference & !LOCAL, 0x0A..=0x0E)
 }

@@ -1,7 +1,7 @@
 //! Files: by template (clauses 8.3.2 and 9) and by generic file management (clause 8.3.5).
 
 use super::{Build, Outcome};
-use crate::profile::{File, FileIndex, FileKind, MAX_FILES, Security};
+use crate::profile::{File, FileIndex, FileKind, MAX_FILES, MAX_LEVELS, Security};
 use crate::services::{ISIM_UNAVAILABLE, USIM_UNAVAILABLE};
 use alloc::vec::Vec;
 use teuicc_saip::layout::{self, ArrReference, Cursor, EffectiveFile, MAX_FILE_SIZE};
@@ -195,7 +195,7 @@ impl Build {
 
     /// Adds a file. `parent` is `None` for the MF.
     ///
-    /// Errors: an identifier or AID that is taken or reserved, a link that leads nowhere, no room.
+    /// Errors: an identifier or AID that is taken or reserved, too many levels, a link that leads nowhere, no room.
     fn create(&mut self, file: &EffectiveFile<'_>, parent: Option<FileIndex>, content: Vec<u8>) -> Outcome<FileIndex> {
         self.check_name(file, parent)?;
         let index = u16::try_from(self.profile.files.len()).map_err(|_| StatusCode::NotEnoughMemory)?;
@@ -203,7 +203,7 @@ impl Build {
             return Err(StatusCode::NotEnoughMemory.into());
         }
         self.room = self.room.checked_sub(content.len()).ok_or(StatusCode::NotEnoughMemory)?;
-        let link = file.link.map(|path| self.link_target(path)).transpose()?;
+        let link = file.link.map(|path| self.link_target(file, path)).transpose()?;
         let kind = match link.and_then(|target| self.profile.file(target)) {
             Some(target) => target.kind,
             None => kind_of(file)?,
@@ -239,14 +239,16 @@ impl Build {
             }
             Some(parent) => profile.child(parent, file.fid).is_none(),
         };
-        if free { Ok(()) } else { Err(StatusCode::InvalidParameter.into()) }
+        let above = parent.map_or(0, |parent| profile.upwards(parent).count());
+        let too_deep = !file.kind.is_ef() && above >= MAX_LEVELS;
+        if free && !too_deep { Ok(()) } else { Err(StatusCode::InvalidParameter.into()) }
     }
 
-    /// The EF that a linkPath leads to. Errors: there is none; a DF, which this card does not link.
-    fn link_target(&self, path: &[u8]) -> Outcome<FileIndex> {
+    /// The EF that a linkPath leads to. Errors: there is none; a DF at either end, which this card does not link.
+    fn link_target(&self, file: &EffectiveFile<'_>, path: &[u8]) -> Outcome<FileIndex> {
         let target = self.walk(path)?;
         match self.profile.file(target) {
-            Some(file) if file.is_directory() => Err(StatusCode::FeatureNotSupported.into()),
+            Some(target) if target.is_directory() || !file.kind.is_ef() => Err(StatusCode::FeatureNotSupported.into()),
             _ => Ok(self.profile.content_owner(target)),
         }
     }

@@ -2,6 +2,7 @@
 
 use super::{Build, Outcome};
 use crate::profile::MAX_KEPT;
+use crate::wiped;
 use alloc::vec::Vec;
 use teuicc_saip::StatusCode;
 use teuicc_saip::pe::{self, KeyObject, Rfm};
@@ -22,7 +23,7 @@ impl Build {
         if self.profile.kept.len().saturating_add(raw.len()) > MAX_KEPT {
             return Err(StatusCode::NotEnoughMemory.into());
         }
-        Ok(self.profile.kept.try_extend(raw)?)
+        Ok(wiped::try_extend(&mut self.profile.kept, raw)?)
     }
 
     /// Errors: an AID that is taken; a key that comes twice; a key type that does not exist.

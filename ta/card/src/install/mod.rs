@@ -17,14 +17,15 @@ mod kept;
 mod tests;
 
 use crate::platform::ProfileSlot;
-use crate::profile::{FileIndex, MAX_CONTENT, MAX_METADATA, Profile, Unsaved};
+use crate::profile::{FileIndex, MAX_CONTENT, MAX_METADATA, MAX_NAAS, MAX_PINS, Profile, Unsaved};
+use crate::wiped;
 use alloc::vec::Vec;
 use teuicc_rsp::codes::ErrorReason;
 use teuicc_saip::order::OrderChecker;
 use teuicc_saip::pe::{ProfileElement, PukConfiguration};
 use teuicc_saip::status::MAX_STATUSES;
 use teuicc_saip::{Element, EuiccResponse, PeKind, PeStatus, StatusCode, next_element};
-use teuicc_tlv::{OutOfMemory, TryBytes};
+use teuicc_tlv::OutOfMemory;
 use zeroize::{Zeroize, Zeroizing};
 
 /// How many bytes are looked at together.
@@ -171,13 +172,17 @@ impl Installer {
         if options.metadata.len() > MAX_METADATA {
             return Err(OutOfMemory);
         }
+        // Keys and PINs do not move: growth would leave copies of them behind.
+        let (mut pins, mut naas) = (Vec::new(), Vec::new());
+        pins.try_reserve_exact(MAX_PINS).map_err(|_| OutOfMemory)?;
+        naas.try_reserve_exact(MAX_NAAS).map_err(|_| OutOfMemory)?;
         let profile = Profile {
             slot: options.slot,
             metadata: options.metadata,
             files: Vec::new(),
-            pins: Vec::new(),
+            pins,
             shared_pins: Vec::new(),
-            naas: Vec::new(),
+            naas,
             kept: Vec::new(),
             unsaved: Unsaved::default(),
         };
@@ -231,7 +236,7 @@ impl Installer {
     }
 
     fn push_piece(&mut self, piece: &[u8]) -> Outcome {
-        self.pending.try_extend(piece)?;
+        wiped::try_extend(&mut self.pending, piece)?;
         let mut taken = 0usize;
         while let Some(rest) = self.pending.get(taken..).filter(|rest| !rest.is_empty()) {
             let Some(element) = next_element(rest)? else { break };

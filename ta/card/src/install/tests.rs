@@ -605,6 +605,12 @@ fn generic_file_management_refuses() {
     // A link to nothing, and one to a DF, which is not supported.
     refuse(&[&hex!("62 11 8202 4121 8302 2F52 8B03 2F0601 C702 2F99")], StatusCode::InvalidParameter);
     refuse(&[&hex!("62 13 8202 4121 8302 2F52 8B03 2F0601 C704 7FD05F3B")], StatusCode::FeatureNotSupported);
+    // A DF is no link, and none to an EF either.
+    let to_ef = hex!("62 11 8202 7821 8302 7F62 8B03 2F0601 C702 2FE2");
+    refuse(&[&to_ef, &transparent(0x6F01, 1)], StatusCode::FeatureNotSupported);
+    // DFs in DFs without end.
+    let nested: Vec<u8> = (0..8).flat_map(|level| directory(0x7F70 + level, &[0x01])).collect();
+    refuse(&[&nested], StatusCode::InvalidParameter);
 }
 
 #[test]
@@ -661,6 +667,16 @@ fn pins_belong_to_the_last_directory() {
 }
 
 #[test]
+fn administrative_keys_are_never_open() {
+    let off = hex!("8301 00");
+    for (reference, enabled) in [(0x81, false), (0x8A, true), (0x8E, true)] {
+        let df = file_management(true, &directory(0x7F60, &[]));
+        let profile = milenage().before(PeKind::End, [df, pin(reference, &off)]).installs_with(&[]);
+        assert_eq!(profile.pins.last().unwrap().enabled, enabled, "{reference:02X}");
+    }
+}
+
+#[test]
 fn pins_are_checked() {
     let with = |element| milenage().before(PeKind::End, [file_management(true, &directory(0x7F60, &[])), element]);
     let refuse = |element, code| with(element).fails_with(PE_PROCESSING, status(code, 102));
@@ -683,7 +699,11 @@ fn pins_are_checked() {
     let df = file_management(true, &directory(0x7F60, &[]));
     let package = milenage().before(PeKind::End, [df, sharing.clone(), none]);
     package.fails_with(PE_PROCESSING, status(StatusCode::InvalidParameter, 107));
-    milenage().before(PeKind::End, [sharing, shared]).installs_with(&[]);
+    milenage().before(PeKind::End, [sharing.clone(), shared.clone()]).installs_with(&[]);
+    // Shared twice.
+    let select = file_management(true, &hex!("8002 7F61"));
+    let package = milenage().before(PeKind::End, [sharing, shared.clone(), select, shared]);
+    package.fails_with(PE_PROCESSING, status(StatusCode::InvalidParameter, 107));
 }
 
 #[test]

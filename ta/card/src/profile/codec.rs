@@ -3,6 +3,7 @@
 //! Numbers are big-endian, or a *varint*: seven bits a byte, least significant first, bit 8 set on all but the last.
 
 use crate::platform::{ObjectId, StoreError};
+use crate::wiped;
 use alloc::vec::Vec;
 use teuicc_tlv::{OutOfMemory, TryBytes, try_copy};
 use zeroize::Zeroizing;
@@ -10,13 +11,13 @@ use zeroize::Zeroizing;
 /// From this many equal bytes on a run is shorter than leaving them as they are.
 const MIN_RUN: usize = 4;
 
-/// Writes an object.
+/// Writes an object. Everything it ever held is wiped: where it grows it leaves no copy behind.
 pub(super) struct Encoder(Zeroizing<Vec<u8>>);
 
 type Written = Result<(), OutOfMemory>;
 
 impl Encoder {
-    /// An object of this version, with `capacity` bytes set aside so that growth leaves no copies of secrets.
+    /// An object of this version, with `capacity` bytes set aside.
     pub(super) fn new(version: u8, capacity: usize) -> Result<Self, OutOfMemory> {
         let mut bytes = Zeroizing::new(Vec::new());
         bytes.try_reserve(capacity).map_err(|_| OutOfMemory)?;
@@ -30,12 +31,12 @@ impl Encoder {
     }
 
     pub(super) fn byte(&mut self, byte: u8) -> Written {
-        self.0.try_push(byte)
+        self.fixed(&[byte])
     }
 
     /// Bytes whose number the reader knows.
     pub(super) fn fixed(&mut self, bytes: &[u8]) -> Written {
-        self.0.try_extend(bytes)
+        wiped::try_extend(&mut self.0, bytes)
     }
 
     pub(super) fn varint(&mut self, mut number: u64) -> Written {

@@ -3,6 +3,9 @@
 use super::{File, FileIndex, FileKind, Profile};
 use alloc::vec::Vec;
 
+/// How many directories lie above each other at most, the MF included.
+pub(crate) const MAX_LEVELS: usize = 8;
+
 impl File {
     /// Whether it is the MF, a DF or an ADF.
     pub(crate) fn is_directory(&self) -> bool {
@@ -54,6 +57,15 @@ impl Profile {
         }
     }
 
+    /// The directory `directory` and those above it, up to the MF.
+    pub(crate) fn upwards(&self, directory: FileIndex) -> impl Iterator<Item = FileIndex> + '_ {
+        let above = |index: &FileIndex| match index {
+            &FileIndex::MF => None,
+            index => self.file(*index).map(|file| file.parent),
+        };
+        core::iter::successors(Some(directory), above).take(MAX_LEVELS)
+    }
+
     /// The context whose PINs the DF, ADF or MF at `directory` has itself: its own, or that it shares.
     pub(crate) fn pins_of(&self, directory: FileIndex) -> FileIndex {
         let shared = self.shared_pins.iter().find(|shared| shared.context == directory);
@@ -68,18 +80,7 @@ impl Profile {
         if reference & 0x80 == 0 {
             return of(FileIndex::MF);
         }
-        let mut at = self.directory_of(directory);
-        // Parents stand before their files, so that the way up ends.
-        loop {
-            if let Some(found) = of(self.pins_of(at)) {
-                return Some(found);
-            }
-            let parent = self.file(at)?.parent;
-            if parent >= at {
-                return None;
-            }
-            at = parent;
-        }
+        self.upwards(self.directory_of(directory)).find_map(|at| of(self.pins_of(at)))
     }
 
     /// The file whose content `index` shows: itself, or where its link leads. No link leads to another link.

@@ -14,6 +14,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use files::MAX_LEVELS;
 pub(crate) use store::{MAX_CONTENT, MAX_FILES, MAX_KEPT, MAX_METADATA, MAX_NAAS, MAX_PINS};
 
 /// A profile in memory.
@@ -79,7 +80,7 @@ pub struct File {
     pub link: Option<FileIndex>,
     /// Whether a terminal can select and read it (EF.SUCI_Calc_Info under DF.SAIP is not visible).
     pub visible: bool,
-    /// Content of an EF: whole file, records one after the other. Change it through [`Profile::content_mut`].
+    /// Content of an EF: whole file, records one after the other. Change it through `content_mut`.
     pub content: Vec<u8>,
     /// Whether content or life cycle differ from what `Base` holds; they are then in `Hot` or `Changes`.
     pub changed: bool,
@@ -146,8 +147,10 @@ pub struct SharedPins {
     pub source: FileIndex,
 }
 
-/// An unblocking key.
+/// An unblocking key. One that several PINs refer to stands in each of them, with the same number of tries left.
 pub struct Puk {
+    /// Its key reference in the package: 01 to 08 global, 81 to 88 local.
+    pub reference: u8,
     /// The value.
     pub value: [u8; 8],
     /// Tries at most, 1 to 15.

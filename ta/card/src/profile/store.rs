@@ -10,7 +10,7 @@ use super::{Algorithm, File, FileIndex, FileKind, Naa, Pin, Profile, Puk, Securi
 use crate::platform::{ObjectId, ProfileSlot, Store, StoreError};
 use alloc::vec::Vec;
 use teuicc_tlv::{OutOfMemory, TryBytes};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 /// Version of all three objects.
 const VERSION: u8 = 1;
@@ -65,14 +65,17 @@ impl Profile {
         Ok(profile)
     }
 
-    /// First store of a new profile: replaces `Base`, then `Hot`. The profile exists only when the registry says so.
+    /// First store of a new profile: replaces `Base`, then `Hot`, and reads them back: a package that makes something
+    /// which [`Profile::load`] refuses must fail now, and not the card when the profile is enabled. The profile exists
+    /// only when the registry says so.
     ///
-    /// Errors: those of the store; what was written then belongs to no profile.
+    /// Errors: those of the store; what was written cannot be read. It then belongs to no profile.
     pub(crate) fn store_new(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
         // Changes that a deleted profile left in this slot must not become those of this one.
         store.remove(ObjectId::Changes(self.slot))?;
         store.replace(ObjectId::Base(self.slot), self.encode_base()?.as_bytes())?;
-        self.store_hot(store)
+        self.store_hot(store)?;
+        Profile::load(store, self.slot).map(drop)
     }
 
     /// Only the metadata (BF25) of a stored profile, without building its files.
@@ -203,6 +206,7 @@ impl Profile {
                 _ => content.len() == file.content.len(),
             };
             from.check((), |()| fits && !file.changed)?;
+            file.content.zeroize();
             file.content = content;
             file.life_cycle = life_cycle;
             file.changed = true;
@@ -236,7 +240,10 @@ fn decode_base(object: &[u8], slot: ProfileSlot) -> Read<Profile> {
         room = room.saturating_sub(file.content.len());
         profile.files.try_push(file)?;
     }
-    for _ in 0..from.count(MAX_PINS)? {
+    // Reserved, as for keys below, because growth would leave copies behind.
+    let pins = from.count(MAX_PINS)?;
+    profile.pins.try_reserve_exact(pins).map_err(|_| StoreError::OutOfMemory)?;
+    for _ in 0..pins {
         let pin = decode_pin(&mut from, &profile.files)?;
         profile.pins.try_push(pin)?;
     }
@@ -245,7 +252,9 @@ fn decode_base(object: &[u8], slot: ProfileSlot) -> Read<Profile> {
         let source = directory(&mut from, &profile.files)?;
         profile.shared_pins.try_push(SharedPins { context, source })?;
     }
-    for _ in 0..from.count(MAX_NAAS)? {
+    let naas = from.count(MAX_NAAS)?;
+    profile.naas.try_reserve_exact(naas).map_err(|_| StoreError::OutOfMemory)?;
+    for _ in 0..naas {
         let naa = decode_naa(&mut from, &profile.files)?;
         profile.naas.try_push(naa)?;
     }
@@ -393,7 +402,7 @@ fn encode_pin(out: &mut Encoder, pin: &Pin) -> Written {
     match &pin.puk {
         None => out.byte(0),
         Some(puk) => {
-            out.byte(1)?;
+            out.byte(puk.reference)?;
             out.byte(puk.max_tries)?;
             out.fixed(&puk.value)
         }
@@ -406,8 +415,10 @@ fn decode_pin(from: &mut Decoder<'_>, files: &[File]) -> Read<Pin> {
     let context = directory(from, files)?;
     let attributes = from.byte()?;
     let max_tries = tries(from)?;
-    let puk =
-        if boolean(from)? { Some(Puk { max_tries: tries(from)?, value: from.array()?, tries_left: 0 }) } else { None };
+    let puk = match from.byte()? {
+        0 => None,
+        reference => Some(Puk { reference, max_tries: tries(from)?, value: from.array()?, tries_left: 0 }),
+    };
     Ok(Pin { reference, context, value: [0xFF; 8], enabled: true, attributes, max_tries, tries_left: 0, puk })
 }
 

@@ -40,7 +40,7 @@ fn pin(reference: u8, context: u16) -> Pin {
         attributes: 7,
         max_tries: 3,
         tries_left: 3,
-        puk: Some(Puk { value: *b"12345678", max_tries: 10, tries_left: 9 }),
+        puk: Some(Puk { reference: 0x01, value: *b"12345678", max_tries: 10, tries_left: 9 }),
     }
 }
 
@@ -108,6 +108,14 @@ fn store_both(profile: &mut Profile, store: &mut MemoryStore) {
 
 fn object(store: &MemoryStore, id: ObjectId) -> Vec<u8> {
     store.load(id).unwrap().unwrap()
+}
+
+#[test]
+fn a_profile_that_could_not_be_read_again_is_not_stored() {
+    let mut profile = sample();
+    // Held by an EF.
+    profile.files[8].parent = IMSI;
+    assert_eq!(profile.store_new(&mut MemoryStore::new()), Err(StoreError::Corrupt(ObjectId::Base(SLOT))));
 }
 
 /// Version 1 of the stored forms. Do not change this test: cards in the field hold these bytes.

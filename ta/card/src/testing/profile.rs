@@ -83,7 +83,7 @@ impl ProfileBuilder {
             rules.resize(rules.len().div_ceil(usize::from(RULE_LEN)).saturating_mul(usize::from(RULE_LEN)), 0xFF);
         }
         builder.ef(FileIndex::MF, 0x2F06, FileKind::LinearFixed(RULE_LEN), None, rule::READ_ALWAYS, &rules);
-        let puk = Puk { value: PUK1, max_tries: 10, tries_left: 10 };
+        let puk = Puk { reference: 0x01, value: PUK1, max_tries: 10, tries_left: 10 };
         builder.pin(0x01, FileIndex::MF, PIN1, 3, Some(puk));
         builder.pin(0x0A, FileIndex::MF, ADM1, 10, None);
         builder

@@ -29,9 +29,6 @@ impl Operation {
 /// How deep security conditions may be nested.
 const MAX_DEPTH: u8 = 4;
 
-/// How many directories lie above each other at most, to end a search in a damaged tree.
-const MAX_LEVELS: usize = 8;
-
 const ACCESS_MODE: Tag = Tag(0x80);
 const ACCESS_MODE_INSTRUCTION: Tag = Tag(0x84);
 const ALWAYS: Tag = Tag(0x90);
@@ -59,20 +56,12 @@ pub(super) fn is_presented(profile: &Profile, verified: &Verified, directory: Fi
     })
 }
 
-/// `directory` and the directories above it, up to the MF.
-pub(super) fn upwards(profile: &Profile, directory: FileIndex) -> impl Iterator<Item = FileIndex> + '_ {
-    let above = |index: &FileIndex| match index {
-        &FileIndex::MF => None,
-        index => profile.file(*index).map(|file| file.parent),
-    };
-    core::iter::successors(Some(directory), above).take(MAX_LEVELS)
-}
-
 /// The record of the EF.ARR that a file refers to. It is looked for where the file lies, and in the directories above;
 /// of a directory at last also in itself.
 fn rule(profile: &Profile, index: FileIndex, arr: u16, record: u8) -> Option<&[u8]> {
     let parent = profile.file(index)?.parent;
-    let found = upwards(profile, parent)
+    let found = profile
+        .upwards(parent)
         .chain([profile.directory_of(index)])
         .find_map(|directory| profile.child(directory, arr))?;
     let FileKind::LinearFixed(length) = profile.file(found)?.kind else { return None };

@@ -1,6 +1,5 @@
 //! The file control parameters template (TS 102 221 section 11.1.1.3).
 
-use super::access::upwards;
 use crate::profile::{File, FileIndex, FileKind, Profile, Security};
 use alloc::vec::Vec;
 use teuicc_tlv::{Error, Tag, TryBytes, Writer};
@@ -128,7 +127,8 @@ fn security(fcp: &mut Writer, file: &File) -> Result<(), Error> {
 /// The PIN status template of a directory, or of the next one above that has one: the bits that say which PINs are
 /// enabled (the first key reference has the highest bit), and the key references.
 fn pins(profile: &Profile, directory: FileIndex) -> Result<(Vec<u8>, Vec<u8>), Error> {
-    let template = upwards(profile, directory)
+    let template = profile
+        .upwards(directory)
         .filter_map(|index| profile.file(index))
         .map(|file| file.pin_status.as_slice())
         .find(|template| !template.is_empty())

@@ -32,6 +32,7 @@ use access::Operation;
 use interface::Channel;
 use teuicc_apdu::{Class, Coding, Command, Response, StatusWord, ins};
 use teuicc_tlv::OutOfMemory;
+use zeroize::Zeroizing;
 
 /// Command chaining is not supported (ISO/IEC 7816-4 table 6).
 const CHAINING_NOT_SUPPORTED: StatusWord = StatusWord(0x6884);
@@ -219,20 +220,22 @@ impl Context<'_> {
     /// Errors: the store does not write; the content is then what it was.
     fn change_content(&mut self, index: FileIndex, change: impl FnOnce(&mut [u8])) -> Result<(), Refusal> {
         let profile = self.profile.as_deref_mut().ok_or(StatusWord::FILE_NOT_FOUND)?;
-        let mut changed = teuicc_tlv::try_copy(profile.content(index))?;
+        // EF.KEYS, for one, is a secret: what is given back is wiped.
+        let mut changed = Zeroizing::new(teuicc_tlv::try_copy(profile.content(index))?);
         change(&mut changed);
-        if changed == profile.content(index) {
+        if *changed == profile.content(index) {
             return Ok(());
         }
         let in_memory = profile.file(profile.content_owner(index)).is_some_and(|file| file.high_update());
         let content = profile.content_mut(index).ok_or(StatusWord::FILE_NOT_FOUND)?;
-        let previous = core::mem::replace(content, changed);
+        core::mem::swap(content, &mut *changed);
+        let mut previous = changed;
         if in_memory {
             return Ok(());
         }
         if let Err(error) = profile.store_changes(self.env.store) {
             if let Some(content) = profile.content_mut(index) {
-                *content = previous;
+                core::mem::swap(content, &mut *previous);
             }
             return Err(error.into());
         }

@@ -148,11 +148,20 @@ impl Secret {
         }
     }
 
-    fn set_tries(self, pin: &mut Pin, tries: u8) {
-        match (self, &mut pin.puk) {
-            (Secret::Pin, _) => pin.tries_left = tries,
-            (Secret::Puk, Some(puk)) => puk.tries_left = tries,
-            (Secret::Puk, None) => {}
+    /// Sets the tries left of the PIN at `place`; of an unblocking key wherever it stands, or each PIN that it
+    /// unblocks would give more tries to guess it.
+    fn set_tries(self, pins: &mut [Pin], place: usize, tries: u8) {
+        match self {
+            Secret::Pin => {
+                if let Some(pin) = pins.get_mut(place) {
+                    pin.tries_left = tries;
+                }
+            }
+            Secret::Puk => {
+                let reference = pins.get(place).and_then(|pin| pin.puk.as_ref()).map(|puk| puk.reference);
+                let puks = pins.iter_mut().filter_map(|pin| pin.puk.as_mut());
+                puks.filter(|puk| Some(puk.reference) == reference).for_each(|puk| puk.tries_left = tries);
+            }
         }
     }
 
@@ -174,10 +183,10 @@ fn attempt(
     success: impl FnOnce(&mut Pin),
 ) -> Outcome {
     let profile = cx.profile.as_deref_mut().ok_or(StatusWord::REFERENCE_DATA_NOT_FOUND)?;
-    let pin = profile.pins.get_mut(place).ok_or(StatusWord::REFERENCE_DATA_NOT_FOUND)?;
+    let pin = profile.pins.get(place).ok_or(StatusWord::REFERENCE_DATA_NOT_FOUND)?;
     let (_, tries) = secret.of(pin).ok_or(StatusWord::REFERENCE_DATA_NOT_FOUND)?;
     let left = tries.checked_sub(1).ok_or(StatusWord::METHOD_BLOCKED)?;
-    secret.set_tries(pin, left);
+    secret.set_tries(&mut profile.pins, place, left);
     profile.store_hot(cx.env.store)?;
     let pin = profile.pins.get_mut(place).ok_or(StatusWord::REFERENCE_DATA_NOT_FOUND)?;
     let right = secret.of(pin).is_some_and(|(value, _)| value.ct_eq(presented).into());
@@ -188,14 +197,15 @@ fn attempt(
         return Err(StatusWord::retries_left(left).into());
     }
     let before = (Zeroizing::new(pin.value), pin.enabled, pin.tries_left);
-    secret.set_tries(pin, secret.max_tries(pin));
+    let max_tries = secret.max_tries(pin);
     success(pin);
+    secret.set_tries(&mut profile.pins, place, max_tries);
     if let Err(error) = profile.store_hot(cx.env.store) {
         // What is stored counts: the try is taken, and nothing else happened.
         if let Some(pin) = profile.pins.get_mut(place) {
             (pin.value, pin.enabled, pin.tries_left) = (*before.0, before.1, before.2);
-            secret.set_tries(pin, left);
         }
+        secret.set_tries(&mut profile.pins, place, left);
         return Err(error.into());
     }
     cx.interface.verified.set(place, true);

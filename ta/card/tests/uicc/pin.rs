@@ -1,6 +1,7 @@
 //! PIN commands, and what a power cut leaves of them.
 
 use crate::{Bench, string};
+use teuicc_card::profile::Puk;
 use teuicc_card::testing::{PowerCut, profile};
 use teuicc_wire::Interface;
 
@@ -72,6 +73,27 @@ fn an_unblocking_key_runs_out_for_good() {
     }
     let puk = string(&profile::PUK1);
     assert_eq!(bench.sw(&format!("002C000110{puk}{WRONG}")), 0x6983);
+}
+
+#[test]
+fn an_unblocking_key_of_two_pins_has_its_tries_once() {
+    let mut profile = profile::profile(crate::SLOT);
+    let pin2 = profile.pins.iter_mut().find(|pin| pin.reference == 0x81).unwrap();
+    pin2.puk = Some(Puk { reference: 0x01, value: profile::PUK1, max_tries: 10, tries_left: 10 });
+    let mut bench = Bench::with(profile);
+    bench.select_usim();
+    assert_eq!(bench.sw(&format!("002C000110{WRONG}{WRONG}")), 0x63C9);
+    assert_eq!(bench.sw("002C0081"), 0x63C9);
+    assert_eq!(bench.sw(&format!("002C008110{WRONG}{WRONG}")), 0x63C8);
+    bench.reboot();
+    bench.select_usim();
+    assert_eq!(bench.sw("002C0001"), 0x63C8);
+    assert_eq!(bench.sw(&format!("002C008110{}{WRONG}", string(&profile::PUK1))), 0x9000);
+    assert_eq!(bench.sw("002C0001"), 0x63CA);
+    for left in (0..10).rev() {
+        assert_eq!(bench.sw(&format!("002C000110{WRONG}{WRONG}")), 0x63C0 + left);
+    }
+    assert_eq!(bench.sw(&format!("002C008110{WRONG}{WRONG}")), 0x6983);
 }
 
 #[test]
