@@ -49,19 +49,19 @@ enum Command {
         yes: bool,
     },
     /// Enable a profile; the enabled one is disabled
-    #[command(after_help = "Example:\n  teuicc lpa enable 8988247000000000017")]
+    #[command(after_help = "Example:\n  teuicc lpa enable 8988211000000000011")]
     Enable(Switch),
     /// Disable the enabled profile
-    #[command(after_help = "Example:\n  teuicc lpa disable 8988247000000000017")]
+    #[command(after_help = "Example:\n  teuicc lpa disable 8988211000000000011")]
     Disable(Switch),
     /// Delete a disabled profile for good
-    #[command(after_help = "Example:\n  teuicc lpa delete 8988247000000000017")]
+    #[command(after_help = "Example:\n  teuicc lpa delete 8988211000000000011")]
     Delete {
         /// ICCID, or AID of the ISD-P
         profile: String,
     },
     /// Name a profile
-    #[command(after_help = "Example:\n  teuicc lpa nickname 8988247000000000017 Holiday")]
+    #[command(after_help = "Example:\n  teuicc lpa nickname 8988211000000000011 Holiday")]
     Nickname {
         /// ICCID
         iccid: String,

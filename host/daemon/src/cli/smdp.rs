@@ -44,7 +44,7 @@ pub(super) enum Command {
         identity: Identity,
     },
     /// Order the download of a profile; prints the activation code
-    #[command(after_help = "Example:\n  teuicc smdp order 8988247000000000017 --confirmation-code 2024")]
+    #[command(after_help = "Example:\n  teuicc smdp order 8988211000000000011 --confirmation-code 2024")]
     Order {
         /// ICCID of the profile
         iccid: String,
