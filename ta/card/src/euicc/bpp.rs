@@ -280,7 +280,7 @@ impl Euicc {
             StoreMetadata::parse(&loading.metadata).map_err(|_| refused(ErrorReason::IncorrectInputValues))?;
         if let Some(recipients) = &metadata.notification_configuration {
             let too_long = recipients.iter().any(|one| one.address.len() > MAX_ADDRESS);
-            if too_long || recipients.iter().count() > MAX_RECIPIENTS {
+            if too_long || recipients.iter().nth(MAX_RECIPIENTS).is_some() {
                 return Err(refused(ErrorReason::IncorrectInputValues));
             }
         }
