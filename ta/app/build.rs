@@ -38,6 +38,9 @@ fn main() -> Result<(), Box<dyn error::Error>> {
     println!("cargo:rerun-if-changed=uuid.txt");
     if env::var_os("TA_DEV_KIT_DIR").is_some() {
         Builder::new(config).build().map_err(text)?;
+        println!("cargo:rerun-if-changed=no-unwind.ld");
+        println!("cargo:rustc-link-arg=-Wl,--no-eh-frame-hdr");
+        println!("cargo:rustc-link-arg=-Wl,-T,{}/no-unwind.ld", env::var("CARGO_MANIFEST_DIR")?);
     } else {
         fs::write(out.join("user_ta_header.rs"), HeaderFileGenerator::new().generate(&config).map_err(text)?)?;
     }
