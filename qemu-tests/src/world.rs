@@ -10,18 +10,19 @@ use tempfile::TempDir;
 use teuicc_daemon::factory::{self, Settings};
 use teuicc_daemon::terminal::Terminal;
 use teuicc_lpa::download::{Installed, Order, Request, download};
-use teuicc_lpa::drive::{SlotCard, drive_card};
+use teuicc_lpa::drive::{Card as LpaCard, SlotCard, drive_card};
 use teuicc_lpa::http::TlsClient;
 use teuicc_lpa::profiles::{self, ProfileId};
-use teuicc_lpa::{ActivationCode, LpaError, Operation, drive};
+use teuicc_lpa::{ActivationCode, CardFault, LpaError, Operation, drive};
 use teuicc_modem_bridge::testing::SlotTransport;
 use teuicc_modem_bridge::testing::modem::{Modem, ModemOptions};
 use teuicc_modem_bridge::testing::network::Subscriber;
 use teuicc_rsp::crypto::Curve;
 use teuicc_rsp::{Eid, Iccid};
 use teuicc_rsp_server::{Metadata, NewProfile, OrderOptions, Server, ServerHandle, SmDp, SmDpConfig, TestPki};
+use teuicc_saip::build::add_file;
 use teuicc_slot::{CardLink, LinkError, Slot, SlotConfig, Wire};
-use teuicc_wire::State;
+use teuicc_wire::{State, Transmitted};
 use tokio::runtime::Runtime;
 
 /// The key of every subscriber; the profiles differ in their ICCID and IMSI.
@@ -74,6 +75,11 @@ impl World {
 
     /// Adds a profile with this number, 0 to 9999, to the SM-DP+.
     pub fn subscribe(&self, number: u32) -> anyhow::Result<Subscription> {
+        self.subscribe_with(number, &[])
+    }
+
+    /// As [`World::subscribe`], with an EF below the MF for each of `files`: FID and content.
+    pub fn subscribe_with(&self, number: u32, files: &[(u16, Vec<u8>)]) -> anyhow::Result<Subscription> {
         let iccid = with_check_digit(&format!("89882110000000{number:04}"));
         let imsi = format!("00101000000{number:04}");
         let description = self.folder.path().join(format!("profile-{number}.toml"));
@@ -82,7 +88,10 @@ impl World {
             &description,
             format!("iccid = \"{iccid}\"\nimsi = \"{imsi}\"\nk = \"{k}\"\nopc = \"{opc}\"\n"),
         )?;
-        let profile = NewProfile::from_file(&description, Metadata::default())?;
+        let mut profile = NewProfile::from_file(&description, Metadata::default())?;
+        for (fid, content) in files {
+            add_file(&mut profile.package, *fid, content)?;
+        }
         let iccid = self.runtime.block_on(self.server.smdp.add_profile(&profile))?;
         Ok(Subscription { iccid, imsi, subscriber: Subscriber::new(K, OPC, 0) })
     }
@@ -96,16 +105,49 @@ impl World {
 
     /// Downloads and installs what `code` orders.
     pub fn download(&self, card: &Card, code: &ActivationCode) -> Result<Installed, LpaError> {
+        let mut lpa = SlotCard::power_up(&card.slot).map_err(|error| refused(&error))?;
+        self.download_through(&mut lpa, code)
+    }
+
+    /// As [`World::download`], with the card's LPA interface in whatever form.
+    pub fn download_through(&self, lpa: &mut dyn LpaCard, code: &ActivationCode) -> Result<Installed, LpaError> {
         let request = Request::new(Order::ActivationCode(code.clone()));
         let certificate = self.pki.ci_certificate(Curve::P256).unwrap_or_default();
         let mut http = TlsClient::new(&[certificate]).map_err(|error| refused(&error))?;
-        let mut lpa = SlotCard::power_up(&card.slot).map_err(|error| refused(&error))?;
-        drive(download(request), &mut lpa, &mut http, &mut Terminal::new(true, true))
+        drive(download(request), lpa, &mut http, &mut Terminal::new(true, true))
+    }
+}
+
+/// The LPA's interface of a card, which takes one command at a time, as a reader does.
+pub struct OneByOne(SlotCard);
+
+impl OneByOne {
+    /// Powers the interface.
+    pub fn power_up(card: &Card) -> Result<Self, CardFault> {
+        SlotCard::power_up(&card.slot).map(OneByOne)
+    }
+}
+
+impl LpaCard for OneByOne {
+    fn transmit(&mut self, commands: Vec<Vec<u8>>) -> Result<Transmitted, CardFault> {
+        let (mut executed, mut proactive_pending, mut card_changed) = (0, false, false);
+        let mut last = Vec::new();
+        for command in commands {
+            let done = self.0.transmit(vec![command])?;
+            executed += done.executed;
+            proactive_pending |= done.proactive_pending;
+            card_changed |= done.card_changed;
+            last = done.last;
+            if last != [0x90, 0x00] {
+                break;
+            }
+        }
+        Ok(Transmitted { executed, last, proactive_pending, card_changed })
     }
 }
 
 fn refused(error: &dyn std::error::Error) -> LpaError {
-    LpaError::Card { function: "power-up", fault: teuicc_lpa::CardFault(error.to_string()) }
+    LpaError::Card { function: "power-up", fault: CardFault(error.to_string()) }
 }
 
 /// The card in a guest, in a slot of this process.

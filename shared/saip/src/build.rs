@@ -6,7 +6,7 @@
 mod content;
 mod package;
 
-use crate::pe::{DEFAULT_PIN_ATTRIBUTES, PeKind, Service};
+use crate::pe::{DEFAULT_PIN_ATTRIBUTES, MAX_ELEMENT, PeKind, Service, next_element};
 use crate::template::{self, Template};
 use alloc::vec::Vec;
 use content::Rules;
@@ -189,6 +189,29 @@ pub fn build(spec: &ProfileSpec<'_>) -> Result<Vec<u8>> {
     }
     package.element(PeKind::End, true, |_| Ok(()))?;
     Ok(package.into_bytes())
+}
+
+/// Adds a transparent EF below the MF to a package: a generic file management element before its end, which any terminal
+/// may read (the first rule of the MF's EF.ARR as [`build`] makes it).
+///
+/// Errors: a package that is not whole, or a content that does not fit into an element; out of memory.
+pub fn add_file(package: &mut Vec<u8>, fid: u16, content: &[u8]) -> Result<()> {
+    let mut end = 0_usize;
+    loop {
+        let rest = package.get(end..).unwrap_or_default();
+        let element = next_element(rest).ok().flatten().ok_or(BuildError::Encoding)?;
+        if element.kind == PeKind::End {
+            break;
+        }
+        end = end.saturating_add(element.raw.len());
+    }
+    let element = package::generic_file(fid, &[0x2F, 0x06, 0x01], content)?;
+    if element.len() > MAX_ELEMENT {
+        return Err(BuildError::Field { name: "file content", must_be: "less than an element, 32 KiB" });
+    }
+    package.try_reserve(element.len()).map_err(|_| OutOfMemory)?;
+    package.splice(end..end, element);
+    Ok(())
 }
 
 /// The oldest version of the template of this kind, which every eUICC with that kind of NAA knows.

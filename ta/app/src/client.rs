@@ -16,16 +16,13 @@ pub(crate) fn check() -> Result<()> {
     let code = unsafe {
         raw::TEE_GetPropertyAsIdentity(raw::TEE_PROPSET_CURRENT_CLIENT, c"gpd.client.identity".as_ptr(), &mut identity)
     };
-    if code == raw::TEE_SUCCESS && identity.login == raw::TEE_LOGIN_USER && same(&identity.uuid, &CLIENT) {
+    if code == raw::TEE_SUCCESS && identity.login == raw::TEE_LOGIN_USER && fields(&identity.uuid) == fields(&CLIENT) {
         Ok(())
     } else {
         Err(ErrorKind::AccessDenied.into())
     }
 }
 
-fn same(a: &TEE_UUID, b: &TEE_UUID) -> bool {
-    a.timeLow == b.timeLow
-        && a.timeMid == b.timeMid
-        && a.timeHiAndVersion == b.timeHiAndVersion
-        && a.clockSeqAndNode == b.clockSeqAndNode
+fn fields(uuid: &TEE_UUID) -> (u32, u16, u16, [u8; 8]) {
+    (uuid.timeLow, uuid.timeMid, uuid.timeHiAndVersion, uuid.clockSeqAndNode)
 }

@@ -40,26 +40,17 @@ pub(crate) struct TeeStore;
 
 impl Store for TeeStore {
     fn load(&self, id: ObjectId) -> Result<Option<Vec<u8>>, StoreError> {
-        match Object::open(id, READ) {
-            Ok(object) => object.read().map(Some).map_err(|code| code.of(id)),
-            Err(Code(raw::TEE_ERROR_ITEM_NOT_FOUND)) => Ok(None),
-            Err(code) => Err(code.of(id)),
-        }
+        let content = Object::open(id, READ).and_then(|object| object.map(|object| object.read()).transpose());
+        content.map_err(|code| code.of(id))
     }
 
     fn replace(&mut self, id: ObjectId, value: &[u8]) -> Result<(), StoreError> {
-        match Object::create(id, value) {
-            Ok(_) => Ok(()),
-            Err(code) => Err(code.of(id)),
-        }
+        Object::create(id, value).map(drop).map_err(|code| code.of(id))
     }
 
     fn remove(&mut self, id: ObjectId) -> Result<(), StoreError> {
-        match Object::open(id, DELETE) {
-            Ok(object) => object.delete().map_err(|code| code.of(id)),
-            Err(Code(raw::TEE_ERROR_ITEM_NOT_FOUND)) => Ok(()),
-            Err(code) => Err(code.of(id)),
-        }
+        let object = Object::open(id, DELETE).map_err(|code| code.of(id))?;
+        object.map_or(Ok(()), |object| object.delete().map_err(|code| code.of(id)))
     }
 
     /// OP-TEE does not say which object is damaged. The registry is what a card cannot do without.
@@ -67,16 +58,11 @@ impl Store for TeeStore {
         let unlisted = |code: Code| code.of(ObjectId::Registry);
         let mut names: Vec<[u8; 2]> = Vec::new();
         let objects = Enumerator::new().map_err(unlisted)?;
-        match objects.start() {
-            Ok(()) => {}
-            Err(Code(raw::TEE_ERROR_ITEM_NOT_FOUND)) => return Ok(Vec::new()),
-            Err(code) => return Err(unlisted(code)),
+        if objects.start().map_err(unlisted)?.is_none() {
+            return Ok(Vec::new());
         }
         while let Some(name) = objects.next().map_err(unlisted)? {
-            // An object with a longer name is none of ours.
-            if let Some(name) = name {
-                names.try_push(name)?;
-            }
+            names.try_push(name)?;
         }
         let mut ids = Vec::new();
         for id in ObjectId::all().filter(|id| names.contains(&id.name())) {
@@ -109,15 +95,22 @@ fn done(code: u32) -> Result<(), Code> {
     if code == raw::TEE_SUCCESS { Ok(()) } else { Err(Code(code)) }
 }
 
+/// `None` for what is not there.
+fn found(code: u32) -> Result<Option<()>, Code> {
+    if code == raw::TEE_ERROR_ITEM_NOT_FOUND { Ok(None) } else { done(code).map(Some) }
+}
+
 /// An open object, closed when it is dropped.
 struct Object(u32);
 
 impl Object {
-    fn open(id: ObjectId, flags: c_ulong) -> Result<Self, Code> {
+    /// `None` if it does not exist.
+    fn open(id: ObjectId, flags: c_ulong) -> Result<Option<Self>, Code> {
         let (name, mut object) = (id.name(), 0);
         // SAFETY: the pointer and the length are those of the name; `object` takes one number.
-        done(unsafe { raw::_utee_storage_obj_open(STORAGE, name.as_ptr().cast(), name.len(), flags, &mut object) })?;
-        Ok(Object(object))
+        let code =
+            unsafe { raw::_utee_storage_obj_open(STORAGE, name.as_ptr().cast(), name.len(), flags, &mut object) };
+        Ok(found(code)?.map(|()| Object(object)))
     }
 
     /// Makes an object with this content, in place of the one that is there.
@@ -136,33 +129,29 @@ impl Object {
     fn read(&self) -> Result<Vec<u8>, Code> {
         let mut info: Info = [0; 7];
         // SAFETY: `info` has the size and the alignment of what is written.
-        done(unsafe { raw::_utee_cryp_obj_get_info(self.handle(), info.as_mut_ptr().cast()) })?;
+        done(unsafe { raw::_utee_cryp_obj_get_info(self.0.into(), info.as_mut_ptr().cast()) })?;
         let length = usize::try_from(info[DATA_LENGTH]).unwrap_or(usize::MAX);
         let mut content = Vec::new();
         content.try_resize(length, 0).map_err(|_| Code(raw::TEE_ERROR_OUT_OF_MEMORY))?;
         let mut read = 0;
         // SAFETY: the pointer and the length are those of the content; `read` takes one number.
-        done(unsafe { raw::_utee_storage_obj_read(self.handle(), content.as_mut_ptr().cast(), length, &mut read) })?;
+        done(unsafe { raw::_utee_storage_obj_read(self.0.into(), content.as_mut_ptr().cast(), length, &mut read) })?;
         if usize::try_from(read) == Ok(length) { Ok(content) } else { Err(Code(raw::TEE_ERROR_CORRUPT_OBJECT)) }
     }
 
     /// Removes the object and closes it.
     fn delete(self) -> Result<(), Code> {
         // SAFETY: the call takes a number. It closes the object also when it fails.
-        let deleted = done(unsafe { raw::_utee_storage_obj_del(self.handle()) });
+        let deleted = done(unsafe { raw::_utee_storage_obj_del(self.0.into()) });
         core::mem::forget(self);
         deleted
-    }
-
-    fn handle(&self) -> c_ulong {
-        self.0.into()
     }
 }
 
 impl Drop for Object {
     fn drop(&mut self) {
         // SAFETY: the call takes a number.
-        unsafe { raw::_utee_cryp_obj_close(self.handle()) };
+        unsafe { raw::_utee_cryp_obj_close(self.0.into()) };
     }
 }
 
@@ -177,34 +166,26 @@ impl Enumerator {
         Ok(Enumerator(enumerator))
     }
 
-    fn start(&self) -> Result<(), Code> {
+    /// `None` if there are none.
+    fn start(&self) -> Result<Option<()>, Code> {
         // SAFETY: the call takes numbers.
-        done(unsafe { raw::_utee_storage_start_enum(self.handle(), STORAGE) })
+        found(unsafe { raw::_utee_storage_start_enum(self.0.into(), STORAGE) })
     }
 
-    /// The name of the next object, if it has the length of ours; `None` after the last one.
-    fn next(&self) -> Result<Option<Option<[u8; 2]>>, Code> {
+    /// The first bytes of the next object's name; `None` after the last one. All names that are made here have two.
+    fn next(&self) -> Result<Option<[u8; 2]>, Code> {
         let (mut info, mut name, mut length): (Info, _, _) = ([0; 7], [0_u8; MAX_NAME], MAX_NAME as u64);
         let (info, buffer) = (info.as_mut_ptr().cast(), name.as_mut_ptr().cast());
         // SAFETY: `info` has the size and the alignment of what is written, the name MAX_NAME bytes.
-        match done(unsafe { raw::_utee_storage_next_enum(self.handle(), info, buffer, &mut length) }) {
-            Ok(()) => {
-                let [first, second, ..] = name;
-                Ok(Some((length == 2).then_some([first, second])))
-            }
-            Err(Code(raw::TEE_ERROR_ITEM_NOT_FOUND)) => Ok(None),
-            Err(code) => Err(code),
-        }
-    }
-
-    fn handle(&self) -> c_ulong {
-        self.0.into()
+        let code = unsafe { raw::_utee_storage_next_enum(self.0.into(), info, buffer, &mut length) };
+        let [first, second, ..] = name;
+        Ok(found(code)?.map(|()| [first, second]))
     }
 }
 
 impl Drop for Enumerator {
     fn drop(&mut self) {
         // SAFETY: the call takes a number.
-        unsafe { raw::_utee_storage_free_enum(self.handle()) };
+        unsafe { raw::_utee_storage_free_enum(self.0.into()) };
     }
 }

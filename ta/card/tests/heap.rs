@@ -10,7 +10,7 @@ use teuicc_card::testing::MemoryStore;
 use teuicc_rsp::crypto::Curve;
 use teuicc_rsp::es10::{FinalResult, ProfileInstallationResult};
 use teuicc_rsp::object::Object;
-use teuicc_tlv::{Tag, Writer};
+use teuicc_saip::build::add_file;
 
 /// Memory in use in bytes, and the most there ever was. This file has one test, so the process is the test.
 static LIVE: AtomicUsize = AtomicUsize::new(0);
@@ -48,28 +48,12 @@ const FILES: u16 = 8;
 /// Size of each in bytes.
 const FILE: usize = 31 * 1024;
 
-fn tlv(tag: u32, parts: &[&[u8]]) -> Vec<u8> {
-    let mut out = Writer::new();
-    out.primitive(Tag(tag), &parts.concat()).unwrap();
-    out.into_bytes()
-}
-
 /// A profile whose files fill the space that a profile may take.
 fn largest() -> TestProfile {
     let mut profile = TestProfile::new("89000123456789012341");
-    let end = profile.package.iter().rposition(|byte| *byte == 0xAA).unwrap();
-    assert_eq!(usize::from(profile.package[end + 1]), profile.package.len() - end - 2, "PE-End");
-    let tail = profile.package.split_off(end);
-    for number in 0..FILES {
-        let (fid, size) = ((0x2F50 + number).to_be_bytes(), (FILE as u16).to_be_bytes());
-        let fcp = tlv(0x62, &[&[0x82, 2, 0x41, 0x21, 0x83, 2], &fid, &[0x8B, 3, 0x2F, 6, 1, 0x80, 2], &size]);
-        // Nothing that the store could write shorter.
-        let content: Vec<u8> = (0..FILE).map(|at| (at * 7 + at / 251) as u8).collect();
-        let header = tlv(0xA0, &[&[0x80, 0, 0x81, 1, 101]]);
-        let commands = tlv(0xA1, &[&tlv(0x30, &[&fcp, &tlv(0x81, &[&content])])]);
-        profile.package.extend(tlv(0xA1, &[&header, &commands]));
-    }
-    profile.package.extend(tail);
+    // Nothing that the store could write shorter.
+    let content: Vec<u8> = (0..FILE).map(|at| (at * 7 + at / 251) as u8).collect();
+    (0..FILES).for_each(|number| add_file(&mut profile.package, 0x2F50 + number, &content).unwrap());
     profile
 }
 

@@ -137,6 +137,30 @@ impl Package {
     }
 }
 
+/// A generic file management element that creates a transparent EF below the MF. Its identification is the FID.
+pub(super) fn generic_file(fid: u16, rule: &[u8], content: &[u8]) -> Result<Vec<u8>> {
+    let mut out = Writer::new();
+    let size = u32::try_from(content.len()).map_err(|_| BuildError::Encoding)?;
+    out.nested(PeKind::GenericFileManagement.tag().ok_or(BuildError::Encoding)?, |out| {
+        out.nested(Tag(0xA0), |out| {
+            out.primitive(Tag(0x80), &[])?;
+            out.unsigned(Tag(0x81), u32::from(fid))
+        })?;
+        out.nested(Tag(0xA1), |out| {
+            out.nested(Tag::SEQUENCE, |out| {
+                out.nested(Tag(0x62), |out| {
+                    out.primitive(Tag(0x82), &[0x41, 0x21])?;
+                    out.primitive(Tag(0x83), &fid.to_be_bytes())?;
+                    out.primitive(Tag(0x8B), rule)?;
+                    out.primitive(Tag(0x80), minimal(&size.to_be_bytes()))
+                })?;
+                out.primitive(Tag(0x81), content)
+            })
+        })
+    })?;
+    Ok(out.into_bytes())
+}
+
 /// The tag of the file with this index.
 fn file_tag(index: usize) -> Result<Tag> {
     let number = u8::try_from(index).ok().and_then(|index| index.checked_add(FIRST_FILE_TAG));
