@@ -23,6 +23,9 @@ use teuicc_wire::{Error, State};
 /// Where the secure storage's files are in the guest.
 const STORAGE: &str = "/var/lib/optee-client/data/tee";
 
+/// Where the tests keep a copy of them, on the same disk.
+const WHOLE: &str = "/var/lib/optee-client/whole";
+
 /// The image of this kind (`debian`, `own` or `rpmb`), or a word on why the test is skipped.
 fn image(variable: &str) -> Option<Image> {
     if std::env::var_os("TEUICC_QEMU").is_none_or(|value| value != "1") {
@@ -554,16 +557,26 @@ fn files_that_are_lost_or_damaged_are_noticed() {
     let Some(image) = main_image() else { return };
     let world = World::new().unwrap();
     let mut subscription = world.subscribe(6).unwrap();
-    let (mut machine, card, _disk) = personalized(&image, &world).unwrap();
+    let (mut machine, card, disk) = personalized(&image, &world).unwrap();
     world.download(&card, &world.order(subscription.iccid).unwrap()).unwrap();
     card.enable(subscription.iccid).unwrap();
     authenticate(&card, &mut subscription, &mut Random::new(6)).unwrap();
     let (state, profiles) = (card.state().unwrap(), card.profiles().unwrap());
     drop(card);
-    machine.run(&format!("cp -a {STORAGE} /tmp/whole")).unwrap().success().unwrap();
+    machine.run(&format!("cp -a {STORAGE} {WHOLE}")).unwrap().success().unwrap();
     let names = machine.run(&format!("ls {STORAGE}")).unwrap().success().unwrap();
-    let mut noticed = 0_usize;
-    let mut harmless = Vec::new();
+    machine.power_off().unwrap();
+
+    // Each damage is done before OP-TEE looks at the storage in that boot: it keeps files open, and would go on with the
+    // ones that are no longer there.
+    let with = |command: &str| {
+        let mut machine = Machine::boot(&image, &disk).unwrap();
+        let restore = format!("rm -rf {STORAGE}; cp -a {WHOLE} {STORAGE}; {command}");
+        machine.run(&restore).unwrap().success().unwrap();
+        let card = Card::insert(&mut machine);
+        (machine, card)
+    };
+    let (mut noticed, mut harmless) = (Vec::new(), Vec::new());
     for name in names.split_whitespace() {
         let file = format!("{STORAGE}/{name}");
         let damages = [
@@ -577,17 +590,15 @@ fn files_that_are_lost_or_damaged_are_noticed() {
             ),
         ];
         for (damage, command) in damages {
-            machine
-                .run(&format!("rm -rf {STORAGE}; cp -a /tmp/whole {STORAGE}; {command}"))
-                .unwrap()
-                .success()
-                .unwrap();
-            let card = match Card::insert(&mut machine) {
+            let what = format!("{name} {damage}");
+            let (_machine, card) = with(&command);
+            let card = match card {
                 Ok(card) => card,
                 // Not even the TA can be loaded: OP-TEE looks for it in the storage first.
                 Err(error) => {
-                    assert!(format!("{error:#}").contains("the TEE failed"), "{name} {damage}: {error:#}");
-                    noticed += 1;
+                    let text = format!("{error:#}");
+                    assert!(text.contains("the TEE's secure storage is damaged"), "{what}: {text}");
+                    noticed.push(format!("{what}: by OP-TEE"));
                     continue;
                 }
             };
@@ -596,30 +607,29 @@ fn files_that_are_lost_or_damaged_are_noticed() {
                 && damage == "deleted"
                 && card.state().is_ok_and(|state| state == State::Factory)
             {
-                harmless.push(format!("{name} {damage}: a fresh card (docs/qemu.md)"));
+                harmless.push(format!("{what}: a fresh card (docs/qemu.md)"));
                 continue;
             }
-            match card
+            let whole = card
                 .state()
                 .map_err(anyhow::Error::from)
-                .and_then(|found| Ok((found, card.profiles()?, card.modem(&subscription).map(drop)?)))
-            {
+                .and_then(|found| Ok((found, card.profiles()?, card.modem(&subscription).map(drop)?)));
+            match whole {
                 Ok((found, listed, ())) => {
-                    assert_eq!((&found, &listed), (&state, &profiles), "{name} {damage}");
-                    harmless.push(format!("{name} {damage}"));
+                    assert_eq!((&found, &listed), (&state, &profiles), "{what}");
+                    harmless.push(what);
                 }
                 Err(error) => {
                     let text = format!("{error:#}");
-                    assert!(!text.contains("the trusted application ended"), "{name} {damage}: {text}");
-                    noticed += 1;
+                    assert!(!text.contains("the trusted application ended"), "{what}: {text}");
+                    noticed.push(format!("{what}: {text}"));
                 }
             }
         }
     }
-    assert!(noticed > 0, "no damage is noticed");
-    machine.run(&format!("rm -rf {STORAGE}; cp -a /tmp/whole {STORAGE}")).unwrap().success().unwrap();
-    let card = Card::insert(&mut machine).unwrap();
-    assert_eq!(card.profiles().unwrap(), profiles, "the undamaged storage is refused");
+    assert!(!noticed.is_empty(), "no damage is noticed");
+    let (_machine, card) = with("true");
+    assert_eq!(card.unwrap().profiles().unwrap(), profiles, "the undamaged storage is refused");
     show("damaged storage", json!({ "noticed": noticed, "harmless": harmless }));
 }
 

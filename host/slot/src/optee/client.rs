@@ -8,6 +8,8 @@ use teuicc_wire::TEE_COMMAND;
 
 /// TEE_ERROR_STORAGE_NOT_AVAILABLE: loading the trusted application needs a supplicant.
 const STORAGE_NOT_AVAILABLE: u32 = 0xF010_0003;
+/// TEE_ERROR_CORRUPT_OBJECT: OP-TEE looks for the trusted application in its storage before it asks the supplicant.
+const CORRUPT_OBJECT: u32 = 0xF010_0001;
 
 /// The TEE of this machine.
 #[derive(Debug, Default)]
@@ -43,6 +45,7 @@ fn reason(error: &Error) -> TeeError {
         ErrorKind::Security => TeeError::Signature(text),
         ErrorKind::TargetDead => TeeError::Dead(text),
         ErrorKind::ItemNotFound | ErrorKind::Unknown(STORAGE_NOT_AVAILABLE) => TeeError::NotLoaded(text),
+        ErrorKind::Unknown(CORRUPT_OBJECT) => TeeError::Storage(text),
         _ => TeeError::Other(text),
     }
 }

@@ -47,6 +47,9 @@ pub enum TeeError {
     /// The trusted application is signed with a key that this OP-TEE OS does not trust, or is damaged.
     #[error("the TEE does not accept the trusted application's signature ({0})")]
     Signature(String),
+    /// The directory of OP-TEE's secure storage is damaged; no trusted application can be opened.
+    #[error("the TEE's secure storage is damaged ({0}): its files were changed, or the disk they are on failed")]
+    Storage(String),
     /// The trusted application ended.
     #[error("the trusted application ended ({0})")]
     Dead(String),
