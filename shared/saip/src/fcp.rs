@@ -56,6 +56,12 @@ pub struct ProprietaryEfInfo<'a> {
 }
 
 impl<'a> Fcp<'a> {
+    /// Reads an Fcp that stands alone: the value of an FCP template, tag 62 (TS 102 222 section 6.3.2.2). Members that
+    /// are not known are passed over. Errors: as in a package.
+    pub fn parse(value: &'a [u8]) -> core::result::Result<Self, PeStatus> {
+        Fcp::decode(value, &mut Scan::new(value))
+    }
+
     /// Reads the members of an Fcp, in any order, each at most once.
     pub(crate) fn decode(value: &'a [u8], scan: &mut Scan<'a>) -> Result<Self> {
         let mut fcp = Fcp::default();

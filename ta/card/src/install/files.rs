@@ -1,7 +1,7 @@
 //! Files: by template (clauses 8.3.2 and 9) and by generic file management (clause 8.3.5).
 
 use super::{Build, Outcome};
-use crate::profile::{File, FileIndex, FileKind, MAX_FILES, MAX_LEVELS, Security};
+use crate::profile::{Definition, File, FileIndex, FileKind, MAX_FILES, MAX_LEVELS, Security};
 use crate::services::{ISIM_UNAVAILABLE, USIM_UNAVAILABLE};
 use alloc::vec::Vec;
 use teuicc_saip::layout::{self, ArrReference, Cursor, EffectiveFile, MAX_FILE_SIZE};
@@ -206,7 +206,7 @@ impl Build {
         let link = file.link.map(|path| self.link_target(file, path)).transpose()?;
         let kind = match link.and_then(|target| self.profile.file(target)) {
             Some(target) => target.kind,
-            None => kind_of(file)?,
+            None => kind_of(file).ok_or(StatusCode::InvalidParameter)?,
         };
         check_limit(kind, content.len())?;
         let ArrReference { fid, record } = file.arr;
@@ -222,8 +222,10 @@ impl Build {
             pin_status: try_copy(file.pin_status.unwrap_or_default())?,
             link,
             visible: true,
+            shareable: file.shareable,
             content,
             changed: false,
+            definition: Definition::Base,
         })?;
         Ok(FileIndex(index))
     }
@@ -279,10 +281,10 @@ impl Build {
     }
 }
 
-/// The kind of a file that is no link.
-fn kind_of(file: &EffectiveFile<'_>) -> Outcome<FileKind> {
-    let record = u8::try_from(file.record_len).map_err(|_| StatusCode::InvalidParameter)?;
-    Ok(match file.kind {
+/// The kind of a file that is no link. `None` for records of more than 255 bytes.
+pub(crate) fn kind_of(file: &EffectiveFile<'_>) -> Option<FileKind> {
+    let record = u8::try_from(file.record_len).ok()?;
+    Some(match file.kind {
         template::FileKind::Mf => FileKind::Mf,
         template::FileKind::Adf => FileKind::Adf,
         template::FileKind::Df => FileKind::Df,

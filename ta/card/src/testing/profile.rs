@@ -4,7 +4,7 @@ use super::MemoryStore;
 use crate::install::{InstallOptions, Installer};
 use crate::naa::milenage::{CONSTANTS, ROTATIONS};
 use crate::platform::{ProfileSlot, StoreError};
-use crate::profile::{Algorithm, File, FileIndex, FileKind, Naa, Pin, Profile, Puk, Security, Unsaved};
+use crate::profile::{Algorithm, Definition, File, FileIndex, FileKind, Naa, Pin, Profile, Puk, Security, Unsaved};
 use alloc::vec::Vec;
 
 /// AID of the USIM.
@@ -120,8 +120,10 @@ impl ProfileBuilder {
             pin_status: Vec::new(),
             link: None,
             visible: true,
+            shareable: true,
             content: Vec::from(content),
             changed: false,
+            definition: Definition::Base,
         });
         index
     }
@@ -227,6 +229,11 @@ pub fn profile(slot: ProfileSlot) -> Profile {
 /// Stores a profile as an installation does, without a registry. Errors: those of the store.
 pub fn store(store: &mut MemoryStore, mut profile: Profile) -> Result<(), StoreError> {
     profile.store_new(store)
+}
+
+/// Reads the stored profile in `slot`, as a card does when it boots. Errors: those of the store; damage.
+pub fn load(store: &MemoryStore, slot: ProfileSlot) -> Result<Profile, StoreError> {
+    Profile::load(store, slot)
 }
 
 /// Installs a profile package whose EF.ICCID holds `iccid`, as if it came from a bound profile package, without a

@@ -1,12 +1,21 @@
 //! The UICC from outside: command APDUs on two interfaces, over a store in memory.
 
+mod admin;
 mod aka;
+mod ber_tlv;
 mod boot;
 mod channels;
 mod files;
+mod life_cycle;
+#[path = "../model/mod.rs"]
+mod model;
+mod modems;
 mod pin;
 mod random;
+mod rules;
+mod search;
 mod select;
+mod suspend;
 mod terminal;
 mod ts48;
 mod wire;
