@@ -64,10 +64,14 @@ impl Profile {
         self.files.get(usize::from(index.0)).filter(|file| file.definition != Definition::Deleted)
     }
 
+    /// All places, also those of files that were deleted.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (FileIndex, &File)> {
+        (0..=u16::MAX).map(FileIndex).zip(&self.files)
+    }
+
     /// All files with their places.
     pub(crate) fn indexed(&self) -> impl Iterator<Item = (FileIndex, &File)> {
-        let places = (0..=u16::MAX).map(FileIndex).zip(&self.files);
-        places.filter(|(_, file)| file.definition != Definition::Deleted)
+        self.places().filter(|(_, file)| file.definition != Definition::Deleted)
     }
 
     /// The files that the DF, ADF or MF at `parent` holds (for the MF: ADFs too), in the order of creation.

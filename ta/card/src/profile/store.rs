@@ -149,15 +149,18 @@ impl Profile {
     fn encode_changes(&self) -> Result<Encoder, OutOfMemory> {
         let mut out = Encoder::new(VERSION, 1024)?;
         self.encode_changed(&mut out, false)?;
-        let count = |definition| self.files.iter().filter(|file| file.definition == definition).count();
+        let count = |definition| {
+            let defined = self.files.iter().filter(|file| file.definition == definition);
+            defined.fold(0, |count: usize, _| count.saturating_add(1))
+        };
         out.count(count(Definition::Changes))?;
         for (index, file) in self.indexed().filter(|(_, file)| file.definition == Definition::Changes) {
             out.varint(index.0.into())?;
             encode_file(&mut out, file)?;
         }
         out.count(count(Definition::Deleted))?;
-        for (index, _) in (0u64..).zip(&self.files).filter(|(_, file)| file.definition == Definition::Deleted) {
-            out.varint(index)?;
+        for (index, _) in self.places().filter(|(_, file)| file.definition == Definition::Deleted) {
+            out.varint(index.0.into())?;
         }
         Ok(out)
     }

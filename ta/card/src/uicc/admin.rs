@@ -137,16 +137,22 @@ fn build(file: &EffectiveFile<'_>, parent: FileIndex) -> Result<File, Refusal> {
 /// Puts a file where another one was deleted, or behind all, but always behind its directory: so it can be read again.
 /// Errors: too many files (6A84).
 fn place(profile: &mut Profile, file: File) -> Result<FileIndex, Refusal> {
-    let is_free = |file: &File| file.definition == Definition::Deleted && !file.is_directory();
-    let behind = profile.files.iter().enumerate().skip(file.parent.0.into());
-    let place = behind.filter(|(_, file)| is_free(file)).map(|(place, _)| place).next().unwrap_or(profile.files.len());
-    let index = u16::try_from(place).map_err(|_| StatusWord::NOT_ENOUGH_MEMORY)?;
-    match profile.files.get_mut(place) {
-        Some(free) => *free = file,
-        None if place < MAX_FILES => profile.files.try_push(file)?,
-        None => return Err(StatusWord::NOT_ENOUGH_MEMORY.into()),
+    let is_free = |at: FileIndex, place: &File| {
+        at > file.parent && place.definition == Definition::Deleted && !place.is_directory()
+    };
+    let free = profile.places().find(|(at, place)| is_free(*at, place)).map(|(at, _)| at);
+    let Some(index) = free else {
+        let index = u16::try_from(profile.files.len()).map_err(|_| StatusWord::NOT_ENOUGH_MEMORY)?;
+        if profile.files.len() >= MAX_FILES {
+            return Err(StatusWord::NOT_ENOUGH_MEMORY.into());
+        }
+        profile.files.try_push(file)?;
+        return Ok(FileIndex(index));
+    };
+    if let Some(place) = profile.files.get_mut(usize::from(index.0)) {
+        *place = file;
     }
-    Ok(FileIndex(index))
+    Ok(index)
 }
 
 /// A DELETE FILE command.

@@ -160,7 +160,7 @@ pub(super) fn update(cx: &mut Context<'_>, command: &Update<'_>) -> Outcome {
     }
     cx.change_content(index, |content| {
         if records.cyclic {
-            content.rotate_right(records.length.min(content.len()));
+            last_to_front(content, records.length);
         }
         let record = content.get_mut(records.range(number)).unwrap_or_default();
         for (to, from) in record.iter_mut().zip(command.data) {
@@ -171,6 +171,15 @@ pub(super) fn update(cx: &mut Context<'_>, command: &Update<'_>) -> Outcome {
         cx.channel.record = Some(number);
     }
     Ok(StatusWord::OK.into())
+}
+
+/// Brings the last `length` bytes, the oldest record, before all others. As `rotate_right`, which can panic.
+fn last_to_front(content: &mut [u8], length: usize) {
+    content.reverse();
+    if let Some((front, back)) = content.split_at_mut_checked(length) {
+        front.reverse();
+        back.reverse();
+    }
 }
 
 /// An INCREASE command.
@@ -217,7 +226,7 @@ pub(super) fn increase(cx: &mut Context<'_>, command: &Increase<'_>) -> Outcome 
     }
     answer.try_extend(command.value)?;
     cx.change_content(index, |content| {
-        content.rotate_right(records.length.min(content.len()));
+        last_to_front(content, records.length);
         content.iter_mut().zip(&answer).take(records.length).for_each(|(to, from)| *to = *from);
     })?;
     cx.channel.record = Some(1);
