@@ -196,7 +196,10 @@ impl Descriptor {
         let (byte, coding, length) = match *bytes {
             [byte, coding] => (byte, coding, None),
             [byte, coding, length] => (byte, coding, Some(usize::from(length))),
-            [byte, coding, high, low] => (byte, coding, Some(usize::from(u16::from_be_bytes([high, low])))),
+            // The number of records, where it is given, follows from the sizes.
+            [byte, coding, high, low] | [byte, coding, high, low, _] => {
+                (byte, coding, Some(usize::from(u16::from_be_bytes([high, low]))))
+            }
             _ => return Err(INVALID),
         };
         let kind = match byte & !SHAREABLE {

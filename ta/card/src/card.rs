@@ -239,7 +239,7 @@ impl Running {
         let mut response = executed.response;
         self.card_changed |= executed.refresh_refused;
         if let (true, Some(profile)) = (executed.files_deleted, &self.profile) {
-            let interfaces = [&mut self.modem, &mut self.lpa];
+            let interfaces = [&mut self.modem, &mut self.lpa, &mut self.suspended];
             interfaces.into_iter().flatten().for_each(|interface| interface.leave_deleted(profile));
         }
         if let Effect::ProfileSwitched { refresh } = executed.effect {

@@ -222,7 +222,8 @@ impl Build {
             pin_status: try_copy(file.pin_status.unwrap_or_default())?,
             link,
             visible: true,
-            shareable: file.shareable,
+            // The MF is on every channel, whatever is said of it.
+            shareable: file.shareable || parent.is_none(),
             content,
             changed: false,
             definition: Definition::Base,

@@ -43,9 +43,13 @@ impl<'a> Create<'a> {
     pub(super) fn parse(command: &Command<'a>) -> Result<Self, Refusal> {
         expect_p1p2(command, 0)?;
         let mut fcp = fcp(command)?;
-        // An installation must say which PINs a DF has, here those of the directory above do.
-        fcp.pin_status =
-            fcp.pin_status.or(fcp.file_descriptor.filter(|descriptor| is_directory(descriptor)).map(|_| &[][..]));
+        let is_directory = fcp.file_descriptor.is_some_and(is_directory);
+        if is_directory {
+            // A package must say which PINs a DF has; here those of the directory above do. It may bring proprietary
+            // information, which is about memory and applets.
+            fcp.pin_status = fcp.pin_status.or(Some(&[]));
+            fcp.proprietary = None;
+        }
         Ok(Create { fcp })
     }
 }

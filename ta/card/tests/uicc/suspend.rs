@@ -53,6 +53,28 @@ fn what_was_open_is_open_again() {
     assert_eq!(bench.sw("81F2000C"), 0x6881);
 }
 
+/// The LPA's interface works on meanwhile.
+#[test]
+fn what_was_deleted_meanwhile_is_not_selected_again() {
+    let mut profile = rules::administered();
+    let umpc = [60, 255, 2, 0xFF, 0xFF];
+    rules::add_ef(&mut profile, FileIndex::MF, 0x2F08, FileKind::Transparent, rule::READ_ALWAYS, &umpc);
+    let mut bench = Bench::with(profile);
+    bench.ok("00A4000C022F30");
+    let token = bench.ok(SUSPEND)[4..].to_owned();
+    bench.card.power_down(Modem).unwrap();
+    for apdu in [
+        "0020000A0861646D696E6B6579",
+        "00E40000022F30",
+        "00E0000018 6216 82024121 83022F31 8A0105 8B032F0605 80020010 8800",
+    ] {
+        assert_eq!(bench.on(Lpa, apdu).1, 0x9000, "{apdu}");
+    }
+    bench.card.power_up(Modem).unwrap();
+    bench.ok(&format!("8076010008{token}"));
+    assert_eq!(bench.sw("00B0000001"), 0x6986);
+}
+
 #[test]
 fn it_is_over_with_anything_that_comes_between() {
     let (mut bench, token) = suspended();
