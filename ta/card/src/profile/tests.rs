@@ -4,7 +4,7 @@ extern crate std;
 
 use super::*;
 use crate::platform::{ObjectId, Store, StoreError};
-use crate::testing::MemoryStore;
+use crate::testing::{self, MemoryStore};
 use hex_literal::hex;
 use proptest::prelude::*;
 use std::vec;
@@ -14,23 +14,7 @@ const LOCI: FileIndex = FileIndex(4);
 const IMSI: FileIndex = FileIndex(3);
 
 fn file(parent: u16, fid: u16, kind: FileKind, content: &[u8]) -> File {
-    File {
-        parent: FileIndex(parent),
-        fid,
-        kind,
-        sfi: None,
-        security: Security::Arr { file: 0x2F06, record: 3 },
-        life_cycle: 5,
-        special: 0,
-        aid: Vec::new(),
-        pin_status: Vec::new(),
-        link: None,
-        visible: true,
-        shareable: true,
-        content: content.to_vec(),
-        changed: false,
-        definition: Definition::Base,
-    }
+    testing::profile::file(FileIndex(parent), fid, kind, 3, content)
 }
 
 fn pin(reference: u8, context: u16) -> Pin {

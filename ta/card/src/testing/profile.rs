@@ -56,6 +56,28 @@ const RULES: [&[u8]; 6] = [
 /// Length of a record of EF.ARR in bytes.
 const RULE_LEN: u8 = 32;
 
+/// A shareable, activated file with this access rule and content.
+#[must_use]
+pub fn file(parent: FileIndex, fid: u16, kind: FileKind, record: u8, content: &[u8]) -> File {
+    File {
+        parent,
+        fid,
+        kind,
+        sfi: None,
+        security: Security::Arr { file: 0x2F06, record },
+        life_cycle: 0x05,
+        special: 0,
+        aid: Vec::new(),
+        pin_status: Vec::new(),
+        link: None,
+        visible: true,
+        shareable: true,
+        content: Vec::from(content),
+        changed: false,
+        definition: Definition::Base,
+    }
+}
+
 /// Builds a profile, file by file. Every file names a record of the EF.ARR 2F06 of the MF as its access rule.
 pub struct ProfileBuilder {
     profile: Profile,
@@ -108,23 +130,7 @@ impl ProfileBuilder {
         content: &[u8],
     ) -> FileIndex {
         let index = FileIndex(u16::try_from(self.profile.files.len()).unwrap_or(u16::MAX));
-        self.profile.files.push(File {
-            parent,
-            fid,
-            kind,
-            sfi,
-            security: Security::Arr { file: 0x2F06, record },
-            life_cycle: 0x05,
-            special: 0,
-            aid: Vec::new(),
-            pin_status: Vec::new(),
-            link: None,
-            visible: true,
-            shareable: true,
-            content: Vec::from(content),
-            changed: false,
-            definition: Definition::Base,
-        });
+        self.profile.files.push(File { sfi, ..file(parent, fid, kind, record, content) });
         index
     }
 

@@ -1,10 +1,8 @@
 //! What real modems refused in other software cards, over T=0 as they speak it. Each test names where it was reported.
 
-use crate::{Bench, SLOT, hex, string};
+use crate::{Bench, hex, string};
 use teuicc_apdu::Response;
 use teuicc_apdu::t0::{Step, T0};
-use teuicc_card::testing::profile;
-use teuicc_saip::build::{Algorithm, Ims, ProfileSpec, build};
 use teuicc_tlv::{Reader, Tag, Tlv};
 use teuicc_wire::Interface;
 
@@ -39,32 +37,6 @@ impl Slot {
     }
 }
 
-/// A profile as an SM-DP+ of this project makes it, PIN1 disabled.
-fn built() -> Bench {
-    let package = build(&ProfileSpec {
-        iccid: "89000123456789012341",
-        imsi: "001010123456063",
-        mnc_len: 2,
-        algorithm: Algorithm::Milenage,
-        key: &profile::K,
-        opc: &profile::OPC,
-        profile_type: "test",
-        service_provider_name: "test",
-        pin1: "1234",
-        pin1_enabled: false,
-        puk1: "11111111",
-        pin2: "9999",
-        puk2: "22222222",
-        adm1: "55555555",
-        msisdn: None,
-        access_class: None,
-        ims: Some(Ims::default()),
-    })
-    .unwrap();
-    let iccid: [u8; 10] = hex("98001032547698103214").try_into().unwrap();
-    Bench::with(profile::install(&package, iccid, SLOT).unwrap())
-}
-
 /// The members of an FCP.
 fn members(fcp: &[u8]) -> Vec<Tlv<'_>> {
     let fcp = Tlv::parse(fcp, Tag(0x62)).unwrap();
@@ -78,7 +50,7 @@ fn member(fcp: &[u8], tag: u32) -> &[u8] {
 /// onomondo-uicc issue 21: a Quectel RM500 reads by the SFIs of TS 31.102, and got other files.
 #[test]
 fn short_file_identifiers_are_those_of_the_specification() {
-    let mut bench = built();
+    let mut bench = Bench::built(false);
     bench.select_usim();
     for (sfi, fid) in [
         (0x01, "6FB7"), // EF.ECC
@@ -147,7 +119,7 @@ fn status_gives_the_fcp_for_every_le() {
 /// softsim-quecopen pull request 10: the PIN status template must be in an FCP, for one modem even in that of an EF.
 #[test]
 fn every_fcp_has_a_pin_status_template() {
-    for mut bench in [Bench::new(), built()] {
+    for mut bench in [Bench::new(), Bench::built(false)] {
         for select in
             ["00A40004023F00", "00A40004022FE2", "00A40004022F00", "00A4040407A0000000871002", "00A40004026F07"]
         {
@@ -213,7 +185,7 @@ fn the_atr_is_one_that_modems_accept() {
 /// card that announces the command.
 #[test]
 fn terminal_capability_is_announced_and_accepted() {
-    for mut bench in [Bench::new(), built(), Bench::empty()] {
+    for mut bench in [Bench::new(), Bench::built(false), Bench::empty()] {
         let fcp = hex(&bench.ok("00A40004023F00"));
         let proprietary: Vec<_> = Reader::new(member(&fcp, 0xA5)).collect::<Result<_, _>>().unwrap();
         let commands = proprietary.iter().find(|member| member.tag == Tag(0x87)).unwrap().value;

@@ -1,7 +1,7 @@
 //! The profile made by hand, with access rules that allow more than reading and updating, and with more files.
 
 use crate::SLOT;
-use teuicc_card::profile::{Definition, File, FileIndex, FileKind, Profile, Security};
+use teuicc_card::profile::{File, FileIndex, FileKind, Profile, Security};
 use teuicc_card::testing::profile::{self, rule};
 
 /// Rules behind those of [`rule`], each a record of EF.ARR.
@@ -59,22 +59,6 @@ pub(crate) fn add_ef<'a>(
     record: u8,
     content: &[u8],
 ) -> &'a mut File {
-    profile.files.push(File {
-        parent,
-        fid,
-        kind,
-        sfi: None,
-        security: Security::Arr { file: 0x2F06, record },
-        life_cycle: 0x05,
-        special: 0,
-        aid: Vec::new(),
-        pin_status: Vec::new(),
-        link: None,
-        visible: true,
-        shareable: true,
-        content: content.to_vec(),
-        changed: false,
-        definition: Definition::Base,
-    });
+    profile.files.push(profile::file(parent, fid, kind, record, content));
     profile.files.last_mut().unwrap()
 }

@@ -132,7 +132,7 @@ fn every_file_answers() {
             assert!(sw == 0x9000 || sw == 0x6283, "{name} {path} {sw:04X}");
             assert!(fcp.starts_with("62"));
             selected += 1;
-            for read in ["00B0000000", "00B2010400"] {
+            for read in ["00B0000000", "00B2010400", "80CB0080015C"] {
                 let sw = bench.sw(read);
                 assert!(matches!(sw, 0x9000 | 0x6981 | 0x6982 | 0x6985 | 0x6986), "{name} {path} {sw:04X}");
             }
