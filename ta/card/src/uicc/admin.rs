@@ -43,8 +43,7 @@ impl<'a> Create<'a> {
     pub(super) fn parse(command: &Command<'a>) -> Result<Self, Refusal> {
         expect_p1p2(command, 0)?;
         let mut fcp = fcp(command)?;
-        let is_directory = fcp.file_descriptor.is_some_and(is_directory);
-        if is_directory {
+        if fcp.file_descriptor.is_some_and(describes_directory) {
             // A package must say which PINs a DF has; here those of the directory above do. It may bring proprietary
             // information, which is about memory and applets.
             fcp.pin_status = fcp.pin_status.or(Some(&[]));
@@ -54,7 +53,8 @@ impl<'a> Create<'a> {
     }
 }
 
-fn is_directory(descriptor: &[u8]) -> bool {
+/// Whether a file descriptor is that of a DF (TS 102 221 table 11.5).
+fn describes_directory(descriptor: &[u8]) -> bool {
     descriptor.first().is_some_and(|byte| byte & 0x38 == 0x38 && byte & 0x07 == 0)
 }
 

@@ -115,7 +115,7 @@ const COMMANDS: &[(u8, Coding, Handler)] = &[
     (ins::AUTHENTICATE, Coding::Interindustry, |cx, c| {
         authenticate::authenticate(cx, &authenticate::Authenticate::parse(c)?)
     }),
-    (ins::SUSPEND_UICC, Coding::Proprietary, |cx, c| suspend::suspend_or_resume(cx, &suspend::Suspend::parse(c)?)),
+    (ins::SUSPEND_UICC, Coding::Proprietary, suspend::suspend_or_resume),
     (ins::TERMINAL_CAPABILITY, Coding::Proprietary, |_, c| terminal::capability(&terminal::Capability::parse(c)?)),
     (ins::TERMINAL_PROFILE, Coding::Proprietary, |cx, c| toolkit::profile(cx, &toolkit::TerminalProfile::parse(c)?)),
     (ins::ENVELOPE, Coding::Proprietary, |_, c| toolkit::envelope(&toolkit::Envelope::parse(c)?)),

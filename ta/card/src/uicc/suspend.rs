@@ -22,7 +22,7 @@ pub(super) fn resumes(apdu: &[u8]) -> bool {
 }
 
 /// A SUSPEND UICC command.
-pub(super) enum Suspend<'a> {
+enum Suspend<'a> {
     /// For at most so long: a unit (seconds, minutes, hours, days, ten days) and a number. Any minimum will do.
     Suspend { most: [u8; 2] },
     /// With the token that suspending gave.
@@ -32,7 +32,7 @@ pub(super) enum Suspend<'a> {
 impl<'a> Suspend<'a> {
     /// Reads the command. Errors: P1 other than 00 and 01, P2 other than 00 (6A86); wrong length (6700); a unit that is
     /// none, a minimum above the maximum (6A80).
-    pub(super) fn parse(command: &Command<'a>) -> Result<Self, Refusal> {
+    fn parse(command: &Command<'a>) -> Result<Self, Refusal> {
         match (command.p1p2(), command.data) {
             (0x0000, [a, b, c, d]) => {
                 let (least, most) = ([*a, *b], [*c, *d]);
@@ -54,12 +54,12 @@ fn seconds([unit, count]: [u8; 2]) -> Option<u32> {
     Some(unit.saturating_mul(count.into()))
 }
 
-/// Suspends the UICC, or resumes it. Suspending answers with the longest duration, which is the one that was asked for,
+/// SUSPEND UICC: suspends the UICC, or resumes it. Suspending answers with the longest duration, which is the one that was asked for,
 /// and a token. It counts only if it is the last command before the power goes, and resuming the first one after.
 ///
-/// Errors: EF.UMPC does not announce it (6D00), another channel than the basic one (6881), a proactive command waits or is
+/// Errors: EF.UMPC does not announce it (6D00), those of [`Suspend::parse`], another channel than the basic one (6881), a proactive command waits or is
 /// being executed, nothing is suspended, or with another token (6985).
-pub(super) fn suspend_or_resume(cx: &mut Context<'_>, command: &Suspend<'_>) -> Outcome {
+pub(super) fn suspend_or_resume(cx: &mut Context<'_>, command: &Command<'_>) -> Outcome {
     let umpc = cx.profile.as_deref().and_then(|profile| {
         let umpc = profile.child(FileIndex::MF, EF_UMPC)?;
         profile.content(umpc).get(2).copied()
@@ -67,6 +67,7 @@ pub(super) fn suspend_or_resume(cx: &mut Context<'_>, command: &Suspend<'_>) -> 
     if umpc.is_none_or(|features| features & SUSPENSION_SUPPORTED == 0) {
         return Err(StatusWord::INSTRUCTION_NOT_SUPPORTED.into());
     }
+    let command = Suspend::parse(command)?;
     if cx.number != 0 {
         return Err(StatusWord::CHANNEL_NOT_SUPPORTED.into());
     }
@@ -79,14 +80,14 @@ pub(super) fn suspend_or_resume(cx: &mut Context<'_>, command: &Suspend<'_>) -> 
             let mut token = [0; 8];
             cx.env.rng.fill(&mut token);
             let mut answer = Vec::new();
-            answer.try_extend(most)?;
+            answer.try_extend(&most)?;
             answer.try_extend(&token)?;
             cx.interface.suspension = Some(token);
             Ok(Response::data(answer))
         }
         Suspend::Resume(token) => {
             let suspended = cx.suspended.take();
-            let is_meant = |expected: &[u8; 8]| expected.ct_eq(*token).into();
+            let is_meant = |expected: &[u8; 8]| expected.ct_eq(token).into();
             let Some(mut suspended) = suspended.filter(|state| state.suspension.as_ref().is_some_and(is_meant)) else {
                 return Err(StatusWord::CONDITIONS_OF_USE.into());
             };

@@ -37,6 +37,7 @@ fn only_if_it_is_announced() {
     for mut bench in [Bench::new(), with_umpc(0x00), with_umpc(0x01), Bench::empty()] {
         assert_eq!(bench.sw(SUSPEND), 0x6D00);
         assert_eq!(bench.sw("8076010008 0000000000000000"), 0x6D00);
+        assert_eq!(bench.sw("80760200"), 0x6D00);
     }
 }
 
