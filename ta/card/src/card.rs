@@ -30,6 +30,8 @@ struct Running {
     modem: Option<InterfaceState>,
     /// The LPA's interface, while it has power.
     lpa: Option<InterfaceState>,
+    /// The modem's interface as it was suspended, until the first command after that.
+    suspended: Option<InterfaceState>,
     /// Another profile is enabled than the modem knows, and no REFRESH is going to tell it.
     card_changed: bool,
 }
@@ -79,6 +81,7 @@ impl<R: Rng, S: Store> Card<R, S> {
             // Whatever was enabled meanwhile, the modem is going to see it now.
             running.card_changed = false;
         }
+        running.power_off(interface);
         *running.interface(interface) = Some(InterfaceState::new());
         Ok(&ATR)
     }
@@ -88,7 +91,7 @@ impl<R: Rng, S: Store> Card<R, S> {
     /// Errors: a card that did not boot, or a store that does not write; the power is gone all the same.
     pub fn power_down(&mut self, interface: Interface) -> Result<(), Error> {
         let running = self.state.as_mut().map_err(|error| *error)?;
-        *running.interface(interface) = None;
+        running.power_off(interface);
         match &mut running.profile {
             Some(profile) if interface == Interface::Modem && profile.unsaved.hot => {
                 profile.store_hot(&mut self.platform.store).map_err(wire_error)
@@ -191,7 +194,17 @@ impl<R: Rng, S: Store> Card<R, S> {
 impl Running {
     fn new(store: &dyn Store, euicc: Euicc, enabled: Option<ProfileSlot>) -> Result<Self, StoreError> {
         let profile = enabled.map(|slot| Profile::load(store, slot)).transpose()?;
-        Ok(Running { euicc, profile, to_load: false, modem: None, lpa: None, card_changed: false })
+        Ok(Running { euicc, profile, to_load: false, modem: None, lpa: None, suspended: None, card_changed: false })
+    }
+
+    /// Takes the power from an interface. What the modem suspended is kept, everything else is forgotten.
+    fn power_off(&mut self, interface: Interface) {
+        let state = self.interface(interface).take();
+        if let Some(suspended) = state.filter(|state| state.suspension.is_some())
+            && interface == Interface::Modem
+        {
+            self.suspended = Some(suspended);
+        }
     }
 
     fn interface(&mut self, interface: Interface) -> &mut Option<InterfaceState> {
@@ -219,10 +232,16 @@ impl Running {
         };
         let state = state.as_mut().ok_or(Error::NotPowered)?;
         let (profile, euicc) = (self.profile.as_mut(), &mut self.euicc);
-        let parts = Parts { profile, euicc, env: platform.env(), interface: state, toolkit };
+        let mut never = None;
+        let suspended = if interface == Interface::Modem { &mut self.suspended } else { &mut never };
+        let parts = Parts { profile, euicc, env: platform.env(), interface: state, toolkit, suspended };
         let executed = uicc::execute(parts, command);
         let mut response = executed.response;
         self.card_changed |= executed.refresh_refused;
+        if let (true, Some(profile)) = (executed.files_deleted, &self.profile) {
+            let interfaces = [&mut self.modem, &mut self.lpa, &mut self.suspended];
+            interfaces.into_iter().flatten().for_each(|interface| interface.leave_deleted(profile));
+        }
         if let Effect::ProfileSwitched { refresh } = executed.effect {
             self.switch_profile(&mut platform.store, refresh);
         }
@@ -248,6 +267,7 @@ impl Running {
         for interface in [&mut self.modem, &mut self.lpa].into_iter().flatten() {
             interface.profile_gone();
         }
+        self.suspended = None;
         let told = self.modem.as_mut().is_some_and(|modem| modem.session.profile_switched(refresh));
         self.card_changed |= !told;
         self.to_load = true;

@@ -1,5 +1,8 @@
 //! Every allocation of every command fails once: an error answer, never an abort, and the card goes on.
 
+#[path = "uicc/rules.rs"]
+mod rules;
+
 use teuicc_card::testing::{MemoryStore, platform, profile};
 use teuicc_card::{Card, ProfileSlot};
 use teuicc_failing_alloc::{FailingAllocator, with_allocations};
@@ -9,6 +12,11 @@ use teuicc_wire::Interface::{Lpa, Modem};
 static ALLOCATOR: FailingAllocator = FailingAllocator;
 
 const SLOT: ProfileSlot = ProfileSlot::new(0).unwrap();
+
+fn hex(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text.chars().filter_map(|c| c.to_digit(16)).map(|digit| digit as u8).collect();
+    digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+}
 
 /// A session that reaches every command; each must succeed when memory is there.
 const SESSION: &[&[u8]] = &[
@@ -32,6 +40,22 @@ const SESSION: &[&[u8]] = &[
     b"\x00\xDC\x00\xE3\x03\x61\x62\x63",
     b"\x00\xB2\x00\xE2\x03",
     b"\x00\x88\x00\x80\x11\x10\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00",
+    b"\x80\x32\x9C\x00\x01\x01",
+    b"\x00\xA2\x01\xE4\x01\x63",
+    b"\x00\x20\x00\x0A\x08adminkey",
+    b"\x80\xD4\x00\x00\x0A\x62\x08\x83\x02\x6F\x39\x80\x02\x00\x0C",
+    b"\x00\xA4\x00\x0C\x02\x3F\x00",
+    b"\x80\xDB\x00\x91\x04\x81\x02\x01\x02",
+    b"\x80\xCB\x00\x80\x01\x81",
+    b"\x80\xCB\x00\x80\x01\x5C",
+    b"\x80\xDB\x00\x80\x01\x81",
+    b"\x00\x04\x00\x00\x02\x2F\x30",
+    b"\x00\x44\x00\x00",
+    b"\x00\xE8\x00\x00",
+    b"\x00\xE4\x00\x00\x02\x2F\x30",
+    b"\x00\xE0\x00\x00\x18\x62\x16\x82\x02\x41\x21\x83\x02\x2F\x31\x8A\x01\x05\x8B\x03\x2F\x06\x05\x80\x02\x00\x10\x88\x00",
+    b"\x00\xE0\x00\x00\x14\x62\x12\x82\x02\x78\x21\x83\x02\x5F\x50\x8A\x01\x05\x8B\x03\x2F\x06\x08\xC6\x00",
+    b"\x00\xE6\x00\x00",
     b"\x00\xA4\x04\x0C\x07\xA0\x00\x00\x00\x87\x10\x04",
     // XOR with RAND and SQN of zeros: AUTN is AK, AMF 0 and the MAC.
     b"\x00\x88\x00\x81\x22\x10\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\
@@ -40,7 +64,7 @@ const SESSION: &[&[u8]] = &[
 
 fn card() -> Card<teuicc_card::testing::SeededRng, MemoryStore> {
     let mut store = MemoryStore::new();
-    profile::store(&mut store, profile::profile(SLOT)).unwrap();
+    profile::store(&mut store, rules::administered()).unwrap();
     let mut card = Card::boot_with_profile(platform(store, 1), SLOT);
     card.power_up(Modem).unwrap();
     card.power_up(Lpa).unwrap();

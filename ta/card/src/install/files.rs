@@ -1,10 +1,10 @@
 //! Files: by template (clauses 8.3.2 and 9) and by generic file management (clause 8.3.5).
 
 use super::{Build, Outcome};
-use crate::profile::{File, FileIndex, FileKind, MAX_FILES, MAX_LEVELS, Security};
+use crate::profile::{Definition, File, FileIndex, FileKind, MAX_FILES, MAX_LEVELS, Security};
 use crate::services::{ISIM_UNAVAILABLE, USIM_UNAVAILABLE};
 use alloc::vec::Vec;
-use teuicc_saip::layout::{self, ArrReference, Cursor, EffectiveFile, MAX_FILE_SIZE};
+use teuicc_saip::layout::{self, ArrReference, Cursor, EffectiveFile};
 use teuicc_saip::pe::{List, TemplateElement, TemplateEntry};
 use teuicc_saip::template::{self, Base, Template};
 use teuicc_saip::{Fcp, FileInstance, FileManagement, GfmCommand, PeKind, PeStatus, StatusCode};
@@ -189,8 +189,7 @@ impl Build {
         if file.kind == template::FileKind::BerTlv {
             self.room = self.room.checked_sub(bytes.len()).ok_or(StatusCode::NotEnoughMemory)?;
         }
-        cursor.write(file, content, bytes)?;
-        check_limit(created.kind, content.len())
+        Ok(cursor.write(file, content, bytes)?)
     }
 
     /// Adds a file. `parent` is `None` for the MF.
@@ -206,9 +205,8 @@ impl Build {
         let link = file.link.map(|path| self.link_target(file, path)).transpose()?;
         let kind = match link.and_then(|target| self.profile.file(target)) {
             Some(target) => target.kind,
-            None => kind_of(file)?,
+            None => kind_of(file).ok_or(StatusCode::InvalidParameter)?,
         };
-        check_limit(kind, content.len())?;
         let ArrReference { fid, record } = file.arr;
         self.profile.files.try_push(File {
             parent: parent.unwrap_or(FileIndex::MF),
@@ -222,8 +220,11 @@ impl Build {
             pin_status: try_copy(file.pin_status.unwrap_or_default())?,
             link,
             visible: true,
+            // The MF is on every channel, whatever is said of it.
+            shareable: file.shareable || parent.is_none(),
             content,
             changed: false,
+            definition: Definition::Base,
         })?;
         Ok(FileIndex(index))
     }
@@ -279,33 +280,18 @@ impl Build {
     }
 }
 
-/// The kind of a file that is no link.
-fn kind_of(file: &EffectiveFile<'_>) -> Outcome<FileKind> {
-    let record = u8::try_from(file.record_len).map_err(|_| StatusCode::InvalidParameter)?;
-    Ok(match file.kind {
+/// The kind of a file that is no link. `None` for records of more than 255 bytes.
+pub(crate) fn kind_of(file: &EffectiveFile<'_>) -> Option<FileKind> {
+    let record = u8::try_from(file.record_len).ok()?;
+    Some(match file.kind {
         template::FileKind::Mf => FileKind::Mf,
         template::FileKind::Adf => FileKind::Adf,
         template::FileKind::Df => FileKind::Df,
         template::FileKind::Transparent => FileKind::Transparent,
         template::FileKind::LinearFixed => FileKind::LinearFixed(record),
         template::FileKind::Cyclic => FileKind::Cyclic(record),
-        template::FileKind::BerTlv => {
-            let reserved = u32::try_from(file.size).ok().filter(|size| *size > 0);
-            let most = u32::try_from(MAX_FILE_SIZE).unwrap_or(u32::MAX);
-            let limit = file.maximum_size.filter(|size| *size > 0).or(reserved).unwrap_or(most);
-            FileKind::BerTlv(limit.max(reserved.unwrap_or(0)).min(most))
-        }
+        template::FileKind::BerTlv => FileKind::BerTlv(u32::try_from(file.ber_tlv_limit()).unwrap_or(u32::MAX)),
     })
-}
-
-/// Whether the content of a BER-TLV file is within its limit. Errors: bad-values.
-fn check_limit(kind: FileKind, length: usize) -> Outcome {
-    match kind {
-        FileKind::BerTlv(limit) if u32::try_from(length).is_ok_and(|length| length > limit) => {
-            Err(StatusCode::BadValues.into())
-        }
-        _ => Ok(()),
-    }
 }
 
 /// What a file needs that the card has not got, if all services that it belongs to need it.

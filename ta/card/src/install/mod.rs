@@ -16,6 +16,8 @@ mod kept;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use files::kind_of;
+
 use crate::platform::ProfileSlot;
 use crate::profile::{FileIndex, MAX_CONTENT, MAX_METADATA, MAX_NAAS, MAX_PINS, Profile, Unsaved};
 use crate::wiped;

@@ -80,10 +80,25 @@ pub struct File {
     pub link: Option<FileIndex>,
     /// Whether a terminal can select and read it (EF.SUCI_Calc_Info under DF.SAIP is not visible).
     pub visible: bool,
+    /// Whether several channels may have it selected at once (TS 102 221 section 11.1.1.4.3).
+    pub shareable: bool,
     /// Content of an EF: whole file, records one after the other. Change it through `content_mut`.
     pub content: Vec<u8>,
     /// Whether content or life cycle differ from what `Base` holds; they are then in `Hot` or `Changes`.
     pub changed: bool,
+    /// Where its attributes are stored.
+    pub definition: Definition,
+}
+
+/// Where the attributes of a file are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Definition {
+    /// In `Base`: as installed.
+    Base,
+    /// In `Changes`, and its content with them: it was created or resized since the installation.
+    Changes,
+    /// Nowhere: it was deleted. Its place stays, so that the places of other files do not change.
+    Deleted,
 }
 
 /// What kind of file.

@@ -2,11 +2,13 @@
 //!
 //! `Base`, version 1: metadata, kept profile elements, files with their content, PINs without their state, network
 //! access applications without their sequence numbers. `Hot`, version 1: the state of each PIN, the sequence numbers
-//! of each application, the changed files with high update activity. `Changes`, version 1: the other changed files.
-//! No fact is in two of them, except that a changed file has its first content in `Base`.
+//! of each application, the changed files with high update activity. `Changes`, version 1: the other changed files,
+//! the files that were created or resized since with all that belongs to them, and which files were deleted.
+//! No fact is in two of them, except that what was changed, resized or deleted was once otherwise: `Base` is read
+//! first, then `Hot`, then `Changes`, and the last one counts.
 
 use super::codec::{Decoder, Encoder};
-use super::{Algorithm, File, FileIndex, FileKind, Naa, Pin, Profile, Puk, Security, SharedPins, Unsaved};
+use super::{Algorithm, Definition, File, FileIndex, FileKind, Naa, Pin, Profile, Puk, Security, SharedPins, Unsaved};
 use crate::platform::{ObjectId, ProfileSlot, Store, StoreError};
 use alloc::vec::Vec;
 use teuicc_tlv::{OutOfMemory, TryBytes};
@@ -147,12 +149,27 @@ impl Profile {
     fn encode_changes(&self) -> Result<Encoder, OutOfMemory> {
         let mut out = Encoder::new(VERSION, 1024)?;
         self.encode_changed(&mut out, false)?;
+        let count = |definition| {
+            let defined = self.files.iter().filter(|file| file.definition == definition);
+            defined.fold(0, |count: usize, _| count.saturating_add(1))
+        };
+        out.count(count(Definition::Changes))?;
+        for (index, file) in self.indexed().filter(|(_, file)| file.definition == Definition::Changes) {
+            out.varint(index.0.into())?;
+            encode_file(&mut out, file)?;
+        }
+        out.count(count(Definition::Deleted))?;
+        for (index, _) in self.places().filter(|(_, file)| file.definition == Definition::Deleted) {
+            out.varint(index.0.into())?;
+        }
         Ok(out)
     }
 
-    /// The changed files that are of high update activity, or those that are not.
+    /// The changed files that are of high update activity, or those that are not; none whose attributes are written.
     fn encode_changed(&self, out: &mut Encoder, high_update: bool) -> Written {
-        let changed = || self.indexed().filter(move |(_, file)| file.changed && file.high_update() == high_update);
+        let is_meant =
+            move |file: &File| file.changed && file.definition == Definition::Base && file.high_update() == high_update;
+        let changed = || self.indexed().filter(move |(_, file)| is_meant(file));
         out.count(changed().fold(0, |count: usize, _| count.saturating_add(1)))?;
         for (index, file) in changed() {
             out.varint(index.0.into())?;
@@ -189,7 +206,41 @@ impl Profile {
     fn apply_changes(&mut self, object: &[u8]) -> Read<()> {
         let mut from = Decoder::new(object, VERSION, ObjectId::Changes(self.slot))?;
         self.apply_changed(&mut from, false)?;
+        self.apply_definitions(&mut from)?;
+        self.apply_deletions(&mut from)?;
         from.finish()
+    }
+
+    /// Files that were created or resized since the installation.
+    fn apply_definitions(&mut self, from: &mut Decoder<'_>) -> Read<()> {
+        for _ in 0..from.count(MAX_FILES)? {
+            let place = from.count(MAX_FILES.saturating_sub(1))?;
+            // Places in between were those of files that were created and deleted again.
+            while self.files.len() < place {
+                self.files.try_push(File::deleted())?;
+            }
+            let (before, _) = self.files.split_at_checked(place).ok_or(from.corrupt())?;
+            let defined = File { definition: Definition::Changes, ..decode_file(from, before, MAX_CONTENT)? };
+            match self.files.get_mut(place) {
+                Some(file) if file.is_directory() => return Err(from.corrupt()),
+                Some(file) => core::mem::replace(file, defined).content.zeroize(),
+                None => self.files.try_push(defined)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Files that were deleted since the installation.
+    fn apply_deletions(&mut self, from: &mut Decoder<'_>) -> Read<()> {
+        for _ in 0..from.count(MAX_FILES)? {
+            let place = from.count(MAX_FILES.saturating_sub(1))?;
+            from.check(place, |place| *place != 0)?;
+            // What was created and deleted again is not there to be deleted.
+            if let Some(file) = self.files.get_mut(place) {
+                file.delete();
+            }
+        }
+        Ok(())
     }
 
     fn apply_changed(&mut self, from: &mut Decoder<'_>, high_update: bool) -> Read<()> {
@@ -274,7 +325,7 @@ fn encode_file(out: &mut Encoder, file: &File) -> Written {
         | given(flag::NEVER, matches!(file.security, Security::Never));
     out.varint(file.parent.0.into())?;
     out.fixed(&file.fid.to_be_bytes())?;
-    encode_kind(out, file.kind)?;
+    encode_kind(out, file.kind, file.shareable)?;
     out.byte(flags)?;
     if let Some(sfi) = file.sfi {
         out.byte(sfi)?;
@@ -310,7 +361,7 @@ fn holds_content(kind: FileKind, link: Option<FileIndex>) -> bool {
 fn decode_file(from: &mut Decoder<'_>, before: &[File], room: usize) -> Read<File> {
     let parent = index(from)?;
     let fid = u16::from_be_bytes(from.array()?);
-    let kind = decode_kind(from)?;
+    let (kind, shareable) = decode_kind(from)?;
     let flags = from.byte()?;
     let has = |flag: u8| flags & flag != 0;
     let first = before.is_empty();
@@ -349,8 +400,10 @@ fn decode_file(from: &mut Decoder<'_>, before: &[File], room: usize) -> Read<Fil
         pin_status,
         link,
         visible,
+        shareable,
         content,
         changed: false,
+        definition: Definition::Base,
     })
 }
 
@@ -366,23 +419,29 @@ fn content_fits(kind: FileKind, length: usize) -> bool {
     }
 }
 
-fn encode_kind(out: &mut Encoder, kind: FileKind) -> Written {
+/// Bit of the kind byte: not shareable.
+const NOT_SHAREABLE: u8 = 0x80;
+
+fn encode_kind(out: &mut Encoder, kind: FileKind, shareable: bool) -> Written {
+    let flag = if shareable { 0 } else { NOT_SHAREABLE };
     match kind {
-        FileKind::Mf => out.byte(0),
-        FileKind::Df => out.byte(1),
-        FileKind::Adf => out.byte(2),
-        FileKind::Transparent => out.byte(3),
-        FileKind::LinearFixed(record) => out.fixed(&[4, record]),
-        FileKind::Cyclic(record) => out.fixed(&[5, record]),
+        FileKind::Mf => out.byte(flag),
+        FileKind::Df => out.byte(1 | flag),
+        FileKind::Adf => out.byte(2 | flag),
+        FileKind::Transparent => out.byte(3 | flag),
+        FileKind::LinearFixed(record) => out.fixed(&[4 | flag, record]),
+        FileKind::Cyclic(record) => out.fixed(&[5 | flag, record]),
         FileKind::BerTlv(max) => {
-            out.byte(6)?;
+            out.byte(6 | flag)?;
             out.varint(max.into())
         }
     }
 }
 
-fn decode_kind(from: &mut Decoder<'_>) -> Read<FileKind> {
-    Ok(match from.byte()? {
+/// The kind, and whether the file is shareable.
+fn decode_kind(from: &mut Decoder<'_>) -> Read<(FileKind, bool)> {
+    let byte = from.byte()?;
+    let kind = match byte & !NOT_SHAREABLE {
         0 => FileKind::Mf,
         1 => FileKind::Df,
         2 => FileKind::Adf,
@@ -391,7 +450,8 @@ fn decode_kind(from: &mut Decoder<'_>) -> Read<FileKind> {
         5 => FileKind::Cyclic(from.byte()?),
         6 => FileKind::BerTlv(u32::try_from(from.varint()?).map_err(|_| from.corrupt())?),
         _ => return Err(from.corrupt()),
-    })
+    };
+    Ok((kind, byte & NOT_SHAREABLE == 0))
 }
 
 fn encode_pin(out: &mut Encoder, pin: &Pin) -> Written {

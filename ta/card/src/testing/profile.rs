@@ -4,7 +4,7 @@ use super::MemoryStore;
 use crate::install::{InstallOptions, Installer};
 use crate::naa::milenage::{CONSTANTS, ROTATIONS};
 use crate::platform::{ProfileSlot, StoreError};
-use crate::profile::{Algorithm, File, FileIndex, FileKind, Naa, Pin, Profile, Puk, Security, Unsaved};
+use crate::profile::{Algorithm, Definition, File, FileIndex, FileKind, Naa, Pin, Profile, Puk, Security, Unsaved};
 use alloc::vec::Vec;
 
 /// AID of the USIM.
@@ -55,6 +55,28 @@ const RULES: [&[u8]; 6] = [
 
 /// Length of a record of EF.ARR in bytes.
 const RULE_LEN: u8 = 32;
+
+/// A shareable, activated file with this access rule and content.
+#[must_use]
+pub fn file(parent: FileIndex, fid: u16, kind: FileKind, record: u8, content: &[u8]) -> File {
+    File {
+        parent,
+        fid,
+        kind,
+        sfi: None,
+        security: Security::Arr { file: 0x2F06, record },
+        life_cycle: 0x05,
+        special: 0,
+        aid: Vec::new(),
+        pin_status: Vec::new(),
+        link: None,
+        visible: true,
+        shareable: true,
+        content: Vec::from(content),
+        changed: false,
+        definition: Definition::Base,
+    }
+}
 
 /// Builds a profile, file by file. Every file names a record of the EF.ARR 2F06 of the MF as its access rule.
 pub struct ProfileBuilder {
@@ -108,21 +130,7 @@ impl ProfileBuilder {
         content: &[u8],
     ) -> FileIndex {
         let index = FileIndex(u16::try_from(self.profile.files.len()).unwrap_or(u16::MAX));
-        self.profile.files.push(File {
-            parent,
-            fid,
-            kind,
-            sfi,
-            security: Security::Arr { file: 0x2F06, record },
-            life_cycle: 0x05,
-            special: 0,
-            aid: Vec::new(),
-            pin_status: Vec::new(),
-            link: None,
-            visible: true,
-            content: Vec::from(content),
-            changed: false,
-        });
+        self.profile.files.push(File { sfi, ..file(parent, fid, kind, record, content) });
         index
     }
 
@@ -227,6 +235,11 @@ pub fn profile(slot: ProfileSlot) -> Profile {
 /// Stores a profile as an installation does, without a registry. Errors: those of the store.
 pub fn store(store: &mut MemoryStore, mut profile: Profile) -> Result<(), StoreError> {
     profile.store_new(store)
+}
+
+/// Reads the stored profile in `slot`, as a card does when it boots. Errors: those of the store; damage.
+pub fn load(store: &MemoryStore, slot: ProfileSlot) -> Result<Profile, StoreError> {
+    Profile::load(store, slot)
 }
 
 /// Installs a profile package whose EF.ICCID holds `iccid`, as if it came from a bound profile package, without a

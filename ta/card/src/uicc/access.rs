@@ -3,12 +3,13 @@
 
 use super::interface::Verified;
 use crate::profile::{FileIndex, FileKind, Profile, Security};
+use teuicc_apdu::ins;
 use teuicc_tlv::{Reader, Tag, Tlv};
 
 /// What is done with a file: the bit of the access mode byte, and the instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Operation {
-    /// Its bit in the access mode byte of an EF (TS 102 221 table 9.2).
+    /// Its bit in the access mode byte of an EF or a DF (ISO/IEC 7816-4 tables 17 and 18); 0 if it has none.
     mode: u8,
     /// The instruction byte, for rules that name one.
     instruction: u8,
@@ -24,6 +25,26 @@ impl Operation {
     pub(super) const fn update(instruction: u8) -> Self {
         Operation { mode: 0x02, instruction }
     }
+
+    /// Something that only a rule with this instruction allows.
+    pub(super) const fn only(instruction: u8) -> Self {
+        Operation { mode: 0, instruction }
+    }
+
+    /// ACTIVATE FILE.
+    pub(super) const ACTIVATE: Operation = Operation { mode: 0x10, instruction: ins::ACTIVATE_FILE };
+    /// DEACTIVATE FILE.
+    pub(super) const DEACTIVATE: Operation = Operation { mode: 0x08, instruction: ins::DEACTIVATE_FILE };
+    /// TERMINATE EF, of the EF.
+    pub(super) const TERMINATE_EF: Operation = Operation { mode: 0x20, instruction: ins::TERMINATE_EF };
+    /// TERMINATE DF, of the DF.
+    pub(super) const TERMINATE_DF: Operation = Operation { mode: 0x20, instruction: ins::TERMINATE_DF };
+    /// DELETE FILE, of the file itself.
+    pub(super) const DELETE: Operation = Operation { mode: 0x40, instruction: ins::DELETE_FILE };
+    /// CREATE FILE of an EF, in the directory.
+    pub(super) const CREATE_EF: Operation = Operation { mode: 0x02, instruction: ins::CREATE_FILE };
+    /// CREATE FILE of a DF, in the directory.
+    pub(super) const CREATE_DF: Operation = Operation { mode: 0x04, instruction: ins::CREATE_FILE };
 }
 
 /// How deep security conditions may be nested.

@@ -20,12 +20,22 @@ const PIN_STATUS: Tag = Tag(0xC6);
 /// File identifier of the MF.
 pub(super) const FID_MF: u16 = 0x3F00;
 
-/// File descriptor of MF, DF and ADF: shareable, BER-TLV data coding.
-const DIRECTORY_DESCRIPTOR: [u8; 2] = [0x78, 0x21];
+/// File descriptor bytes (TS 102 221 table 11.5), each with the data coding byte behind it.
+const SHAREABLE: u8 = 0x40;
+const DIRECTORY: u8 = 0x38;
+const TRANSPARENT: u8 = 0x01;
+const LINEAR_FIXED: u8 = 0x02;
+const CYCLIC: u8 = 0x06;
+const BER_TLV: u8 = 0x39;
+const DATA_CODING: u8 = 0x21;
 
 /// UICC characteristics: clock stop allowed in either state; supply voltage classes A, B and C (TS 102 221 section
 /// 11.1.1.4.6.1).
 const UICC_CHARACTERISTICS: u8 = 0x71;
+
+/// Supported system commands: TERMINAL CAPABILITY (TS 102 221 section 11.1.1.4.6.8). A terminal sends it only if this
+/// says so.
+const SUPPORTED_COMMANDS: u8 = 0x01;
 
 /// Key reference of the universal PIN, the only one with a usage qualifier.
 const UNIVERSAL_PIN: u8 = 0x11;
@@ -44,7 +54,7 @@ pub(super) fn of_file(profile: &Profile, index: FileIndex) -> Result<Option<Vec<
 pub(super) fn of_empty_card() -> Result<Vec<u8>, Error> {
     let mut out = Writer::new();
     out.nested(FCP, |fcp| {
-        fcp.primitive(FILE_DESCRIPTOR, &DIRECTORY_DESCRIPTOR)?;
+        fcp.primitive(FILE_DESCRIPTOR, &[SHAREABLE | DIRECTORY, DATA_CODING])?;
         fcp.primitive(FILE_IDENTIFIER, &FID_MF.to_be_bytes())?;
         uicc_characteristics(fcp)?;
         fcp.primitive(LIFE_CYCLE_STATUS, &[0x05])?;
@@ -54,7 +64,7 @@ pub(super) fn of_empty_card() -> Result<Vec<u8>, Error> {
 }
 
 fn directory(fcp: &mut Writer, profile: &Profile, index: FileIndex, file: &File) -> Result<(), Error> {
-    fcp.primitive(FILE_DESCRIPTOR, &DIRECTORY_DESCRIPTOR)?;
+    fcp.primitive(FILE_DESCRIPTOR, &[shareable(file) | DIRECTORY, DATA_CODING])?;
     match file.kind {
         FileKind::Adf => fcp.primitive(DF_NAME, &file.aid)?,
         FileKind::Mf => fcp.primitive(FILE_IDENTIFIER, &FID_MF.to_be_bytes())?,
@@ -73,14 +83,13 @@ fn ef(fcp: &mut Writer, profile: &Profile, index: FileIndex, file: &File) -> Res
     let size = profile.content(index).len();
     let records = |length: u8| u8::try_from(size.checked_div(usize::from(length)).unwrap_or(0)).unwrap_or(u8::MAX);
     match file.kind {
-        FileKind::LinearFixed(length) => {
-            fcp.primitive(FILE_DESCRIPTOR, &[0x42, 0x21, 0x00, length, records(length)])?;
+        FileKind::LinearFixed(length) | FileKind::Cyclic(length) => {
+            let structure = if matches!(file.kind, FileKind::Cyclic(_)) { CYCLIC } else { LINEAR_FIXED };
+            let descriptor = [shareable(file) | structure, DATA_CODING, 0x00, length, records(length)];
+            fcp.primitive(FILE_DESCRIPTOR, &descriptor)?;
         }
-        FileKind::Cyclic(length) => {
-            fcp.primitive(FILE_DESCRIPTOR, &[0x46, 0x21, 0x00, length, records(length)])?;
-        }
-        FileKind::BerTlv(_) => fcp.primitive(FILE_DESCRIPTOR, &[0x79, 0x21])?,
-        _ => fcp.primitive(FILE_DESCRIPTOR, &[0x41, 0x21])?,
+        FileKind::BerTlv(_) => fcp.primitive(FILE_DESCRIPTOR, &[shareable(file) | BER_TLV, DATA_CODING])?,
+        _ => fcp.primitive(FILE_DESCRIPTOR, &[shareable(file) | TRANSPARENT, DATA_CODING])?,
     }
     fcp.primitive(FILE_IDENTIFIER, &file.fid.to_be_bytes())?;
     ef_proprietary(fcp, file)?;
@@ -90,13 +99,23 @@ fn ef(fcp: &mut Writer, profile: &Profile, index: FileIndex, file: &File) -> Res
     number(fcp, TOTAL_FILE_SIZE, size)?;
     // Present and empty says that there is none; absent would mean the low bits of the file identifier.
     match file.sfi {
-        Some(sfi) => fcp.primitive(SHORT_FILE_IDENTIFIER, &[sfi.wrapping_shl(3)]),
-        None => fcp.primitive(SHORT_FILE_IDENTIFIER, &[]),
+        Some(sfi) => fcp.primitive(SHORT_FILE_IDENTIFIER, &[sfi.wrapping_shl(3)])?,
+        None => fcp.primitive(SHORT_FILE_IDENTIFIER, &[])?,
     }
+    // Of the directory. TS 102 221 has it for directories only, but there are modems that want it for EFs too.
+    let (bits, keys) = pins(profile, file.parent)?;
+    pin_status(fcp, &bits, &keys)
+}
+
+fn shareable(file: &File) -> u8 {
+    if file.shareable { SHAREABLE } else { 0 }
 }
 
 fn uicc_characteristics(fcp: &mut Writer) -> Result<(), Error> {
-    fcp.nested(PROPRIETARY, |members| members.primitive(Tag(0x80), &[UICC_CHARACTERISTICS]))
+    fcp.nested(PROPRIETARY, |members| {
+        members.primitive(Tag(0x80), &[UICC_CHARACTERISTICS])?;
+        members.primitive(Tag(0x87), &[SUPPORTED_COMMANDS])
+    })
 }
 
 fn ef_proprietary(fcp: &mut Writer, file: &File) -> Result<(), Error> {
@@ -109,6 +128,8 @@ fn ef_proprietary(fcp: &mut Writer, file: &File) -> Result<(), Error> {
     fcp.nested(PROPRIETARY, |members| {
         // File details: DER coding only.
         members.primitive(Tag(0x84), &[0x01])?;
+        // Reserved for this file alone: nothing.
+        members.primitive(Tag(0x85), &[0x00, 0x00])?;
         number(members, Tag(0x86), usize::try_from(maximum).unwrap_or(usize::MAX))?;
         members.primitive(Tag(0xC0), &[file.special])
     })

@@ -1,8 +1,9 @@
 //! What an interface remembers between two resets: channels, PIN verification, the toolkit session.
 
+use super::ber_tlv::Transfer;
 use super::toolkit::Session;
 use crate::euicc::Assembly;
-use crate::profile::FileIndex;
+use crate::profile::{FileIndex, Profile};
 use teuicc_apdu::MAX_CHANNEL;
 
 const CHANNELS: usize = MAX_CHANNEL as usize + 1;
@@ -15,7 +16,12 @@ pub(crate) struct InterfaceState {
     pub(crate) verified: Verified,
     /// The toolkit session.
     pub(crate) session: Session,
+    /// The token that resumes this interface after it lost its power, if SUSPEND UICC was the last command.
+    pub(crate) suspension: Option<Token>,
 }
+
+/// What a terminal that suspended the UICC resumes it with.
+pub(crate) type Token = [u8; 8];
 
 impl InterfaceState {
     /// The state after a reset: channel 0 with the MF selected.
@@ -23,7 +29,7 @@ impl InterfaceState {
         let mut channels = [const { None }; CHANNELS];
         let [basic, ..] = &mut channels;
         *basic = Some(Channel::new());
-        InterfaceState { channels, verified: Verified::default(), session: Session::default() }
+        InterfaceState { channels, verified: Verified::default(), session: Session::default(), suspension: None }
     }
 
     /// Takes the open channel `number` out, to work on it.
@@ -41,6 +47,32 @@ impl InterfaceState {
     /// Whether channel `number` is open (and not taken out).
     pub(super) fn is_open(&self, number: u8) -> bool {
         self.channels.get(usize::from(number)).is_some_and(Option::is_some)
+    }
+
+    /// Whether the file at `index` is selected on an open channel (other than one that is taken out).
+    pub(super) fn is_selected(&self, index: FileIndex) -> bool {
+        self.channels.iter().flatten().any(|channel| {
+            channel.directory == index || channel.file == Some(index) || channel.application == Application::Adf(index)
+        })
+    }
+
+    /// Leaves files that were deleted: of a directory for the application's, or the MF.
+    pub(crate) fn leave_deleted(&mut self, profile: &Profile) {
+        let is_gone = |index| profile.file(index).is_none();
+        for channel in self.channels.iter_mut().flatten() {
+            if is_gone(channel.directory) {
+                let directory = match channel.application {
+                    Application::Adf(adf) => adf,
+                    Application::None | Application::IsdR => FileIndex::MF,
+                };
+                channel.select_directory(directory);
+            } else if channel.file.is_some_and(is_gone) {
+                channel.select_directory(channel.directory);
+            }
+            if channel.transfer.file().is_some_and(is_gone) {
+                channel.transfer = Transfer::None;
+            }
+        }
     }
 
     /// Forgets everything that points into a profile that is not enabled any more: selections and PIN states.
@@ -78,6 +110,8 @@ pub(super) struct Channel {
     pub(super) record: Option<u8>,
     /// Blocks of STORE DATA, while the ISD-R is selected.
     pub(super) assembly: Assembly,
+    /// A data object of a BER-TLV structure EF on its way, block by block.
+    pub(super) transfer: Transfer,
 }
 
 impl Channel {
@@ -89,6 +123,7 @@ impl Channel {
             file: None,
             record: None,
             assembly: Assembly::default(),
+            transfer: Transfer::None,
         }
     }
 

@@ -132,11 +132,48 @@ fn every_file_answers() {
             assert!(sw == 0x9000 || sw == 0x6283, "{name} {path} {sw:04X}");
             assert!(fcp.starts_with("62"));
             selected += 1;
-            for read in ["00B0000000", "00B2010400"] {
+            for read in ["00B0000000", "00B2010400", "80CB0080015C"] {
                 let sw = bench.sw(read);
                 assert!(matches!(sw, 0x9000 | 0x6981 | 0x6982 | 0x6985 | 0x6986), "{name} {path} {sw:04X}");
             }
         }
         assert!(selected > 100, "{name}: {selected}");
+    }
+}
+
+/// The rules of published profiles, as their makers meant them: what the administrator may do, and nobody else.
+#[test]
+fn the_administrator_does_what_the_rules_allow() {
+    for (name, mut bench) in benches() {
+        println!("{name}");
+        let commands = [
+            // A DF and an EF in the MF, whose rules are in records of EF.ARR that are there.
+            "00E000001D 621B 82027821 83027F77 8A0105 8B032F0601 C609 900140 830101 83010A",
+            "00E0000018 6216 82024121 83024F66 8A0105 8B032F0601 80020010 8800",
+            "00A4000C02 3F00",
+            "00E4000002 7F77",
+        ];
+        for command in commands {
+            assert_ne!(bench.sw(command) == 0x9000, !command.starts_with("00A4"), "{command} by anybody");
+        }
+        bench.ok("0020000A08 3535353535353535");
+        // Record 1: CREATE, DELETE, DEACTIVATE, ACTIVATE and RESIZE by ADM1.
+        for command in commands {
+            bench.ok(command);
+        }
+        bench.ok("00A4040C07 A0000000871002");
+        let mut usable = 0;
+        for fid in ["6F07", "6F38", "6F78", "6FAD", "6F73", "6F7B", "6F60", "6F3C", "6F42"] {
+            let select = format!("00A4000C02{fid}");
+            if bench.sw(&select) != 0x9000 {
+                continue;
+            }
+            if bench.sw("00040000") == 0x9000 {
+                assert_eq!(bench.sw(&select), 0x6283, "{fid}");
+                assert_eq!(bench.sw("00440000"), 0x9000, "{fid}");
+                usable += 1;
+            }
+        }
+        assert!(usable > 3, "{usable} files can be deactivated");
     }
 }
