@@ -31,4 +31,5 @@ pub const UPDATE_BINARY: u8 = 0xD6;
 pub const SET_DATA: u8 = 0xDB;
 pub const UPDATE_RECORD: u8 = 0xDC;
 pub const STORE_DATA: u8 = 0xE2;
+pub const INSTALL: u8 = 0xE6;
 pub const STATUS: u8 = 0xF2;

@@ -23,7 +23,7 @@ mod select;
 mod terminal;
 mod toolkit;
 
-pub(crate) use interface::InterfaceState;
+pub(crate) use interface::{AccessDomain, InterfaceState};
 
 use crate::euicc::{Effect, Euicc, Toolkit};
 use crate::platform::{Env, StoreError};
@@ -87,7 +87,7 @@ const COMMANDS: &[(u8, Coding, Handler)] = &[
     }),
     (ins::TERMINAL_CAPABILITY, Coding::Proprietary, |_, c| terminal::capability(&terminal::Capability::parse(c)?)),
     (ins::TERMINAL_PROFILE, Coding::Proprietary, |cx, c| toolkit::profile(cx, &toolkit::TerminalProfile::parse(c)?)),
-    (ins::ENVELOPE, Coding::Proprietary, |_, c| toolkit::envelope(&toolkit::Envelope::parse(c)?)),
+    (ins::ENVELOPE, Coding::Proprietary, |cx, c| toolkit::envelope(cx, &toolkit::Envelope::parse(c)?)),
     (ins::FETCH, Coding::Proprietary, |cx, c| toolkit::fetch(cx, toolkit::Fetch::parse(c)?)),
     (ins::TERMINAL_RESPONSE, Coding::Proprietary, |cx, c| toolkit::response(cx, &toolkit::TerminalResponse::parse(c)?)),
     (ins::STORE_DATA, Coding::Proprietary, isdr::store_data),
@@ -121,9 +121,14 @@ impl From<StatusWord> for Executed {
 
 /// Executes one command APDU.
 pub(crate) fn execute(parts: Parts<'_>, apdu: &[u8]) -> Executed {
-    let Ok(command) = Command::parse(apdu) else {
-        return StatusWord::WRONG_LENGTH.into();
-    };
+    match Command::parse(apdu) {
+        Ok(command) => execute_command(parts, &command),
+        Err(_) => StatusWord::WRONG_LENGTH.into(),
+    }
+}
+
+/// Executes one command.
+pub(crate) fn execute_command(parts: Parts<'_>, command: &Command<'_>) -> Executed {
     let Some(class) = command.class().filter(|class| class.coding != Coding::Gsm) else {
         return StatusWord::CLASS_NOT_SUPPORTED.into();
     };
@@ -143,7 +148,7 @@ pub(crate) fn execute(parts: Parts<'_>, apdu: &[u8]) -> Executed {
         effect: Effect::None,
         refresh_refused: false,
     };
-    let outcome = cx.dispatch(class, &command);
+    let outcome = cx.dispatch(class, command);
     let Context { interface, channel, closed, effect, refresh_refused, .. } = cx;
     if !closed {
         interface.put(class.channel, channel);
@@ -279,6 +284,15 @@ impl From<OutOfMemory> for Refusal {
 impl From<teuicc_tlv::Error> for Refusal {
     fn from(_: teuicc_tlv::Error) -> Self {
         Refusal(StatusWord::TECHNICAL_PROBLEM)
+    }
+}
+
+impl From<crate::ota::Failure> for Refusal {
+    fn from(failure: crate::ota::Failure) -> Self {
+        match failure {
+            crate::ota::Failure::Store(error) => error.into(),
+            crate::ota::Failure::OutOfMemory => OutOfMemory.into(),
+        }
     }
 }
 
