@@ -74,7 +74,7 @@ impl<'a> DomainKey<'a> {
 /// one KID (2).
 pub fn security_domain(writer: &mut Writer, keys: &[DomainKey<'_>]) -> Result<(), teuicc_tlv::Error> {
     writer.nested(Tag(0xA6), |writer| {
-        writer.raw(&[0xA0, 0x03, 0x81, 0x01, 0x1A])?;
+        writer.raw(&[0xA0, 0x03, 0x81, 0x01, 0x70])?;
         writer.nested(Tag(0xA1), |writer| {
             for aid in
                 [&b"\xA0\x00\x00\x01\x51\x53\x50"[..], b"\xA0\x00\x00\x01\x51\x53\x50A", b"\xA0\x00\x00\x01\x51\0\0\0"]
@@ -119,7 +119,8 @@ pub fn rfm(
     adf: Option<(&[u8], &[u8])>,
 ) -> Result<(), teuicc_tlv::Error> {
     writer.nested(Tag(0xA7), |writer| {
-        writer.raw(&[0xA0, 0x03, 0x81, 0x01, 0x1B])?;
+        // Each TAR is that of one application: its last byte makes the identification.
+        writer.raw(&[0xA0, 0x03, 0x81, 0x01, 0x70 | (tar[2] & 0x0F)])?;
         writer.primitive(Tag(0x4F), b"\xA0\x00\x00\x05\x59\x10\x10\x00\x01")?;
         writer.nested::<teuicc_tlv::Error>(Tag(0xA0), |writer| writer.primitive(Tag::OCTET_STRING, &tar))?;
         writer.primitive(Tag(0x81), &[minimum])?;

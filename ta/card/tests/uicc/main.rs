@@ -4,6 +4,7 @@ mod aka;
 mod boot;
 mod channels;
 mod files;
+mod ota;
 mod pin;
 mod random;
 mod select;
