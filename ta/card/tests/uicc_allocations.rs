@@ -81,7 +81,7 @@ fn a_command_packet_without_memory_is_done_or_not() {
     for allowed in 0.. {
         assert!(allowed < 1000, "it never succeeds");
         let mut profile = profile::profile(SLOT);
-        profile.kept = ota::elements();
+        profile.kept = ota::elements(&profile::USIM);
         let mut store = MemoryStore::new();
         profile::store(&mut store, profile).unwrap();
         let mut card = Card::boot_with_profile(platform(store, 1), SLOT);

@@ -7,7 +7,7 @@ use teuicc_tlv::{Tag, Writer};
 
 /// TAR of the remote file management application of [`elements`] that has full access to the files of the MF.
 pub const TAR_FILES: [u8; 3] = [0xB0, 0x00, 0x01];
-/// The one that has full access to the USIM of [`super::profile::profile`] and none to other files.
+/// The one that has full access to the USIM and none to other files.
 pub const TAR_USIM: [u8; 3] = [0xB0, 0x00, 0x02];
 /// The one that has no access to anything.
 pub const TAR_NOTHING: [u8; 3] = [0xB0, 0x00, 0x03];
@@ -29,24 +29,24 @@ pub const KEYS: [(u8, &[u8], &[u8]); 6] = [
 pub const CHECKSUM: u8 = 0x02;
 
 /// The profile elements of a security domain with [`KEYS`] and of the three applications, for
-/// [`crate::profile::Profile::kept`].
+/// [`crate::profile::Profile::kept`] of a profile whose USIM has the AID `usim`.
 #[must_use]
-pub fn elements() -> Vec<u8> {
+pub fn elements(usim: &[u8]) -> Vec<u8> {
     let mut writer = Writer::new();
     // There is memory in tests.
-    let _ = write_elements(&mut writer);
+    let _ = write_elements(&mut writer, usim);
     writer.into_bytes()
 }
 
-fn write_elements(writer: &mut Writer) -> Result<(), teuicc_tlv::Error> {
+fn write_elements(writer: &mut Writer, usim: &[u8]) -> Result<(), teuicc_tlv::Error> {
     let sets = KEYS.iter().flat_map(|(version, kic, kid)| {
         let key = |key| DomainKey { key_type: if *version < 4 { 0x88 } else { 0x80 }, ..DomainKey::new(*version, key) };
         [key(kic), key(kid)]
     });
     security_domain(writer, &sets.collect::<Vec<_>>())?;
     rfm(writer, TAR_FILES, CHECKSUM, &[0x00], None)?;
-    rfm(writer, TAR_USIM, 0x16, &[0xFF], Some((&super::profile::USIM, &[0x00])))?;
-    rfm(writer, TAR_NOTHING, CHECKSUM, &[0xFF], Some((&super::profile::USIM, &[0x02, 0x00, 0x00, 0x01])))
+    rfm(writer, TAR_USIM, 0x16, &[0xFF], Some((usim, &[0x00])))?;
+    rfm(writer, TAR_NOTHING, CHECKSUM, &[0xFF], Some((usim, &[0x02, 0x00, 0x00, 0x01])))
 }
 
 /// A key of a security domain.

@@ -382,7 +382,7 @@ impl TestProfile {
         // Before the element that ends the package: its tag and length, and a PEHeader.
         let end = self.package.len() - 9;
         assert_eq!(self.package[end..end + 2], [0xAA, 0x07]);
-        self.package.splice(end..end, ota::elements());
+        self.package.splice(end..end, ota::elements(&teuicc_saip::build::USIM_AID));
         self
     }
 }

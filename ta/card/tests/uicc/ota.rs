@@ -7,7 +7,7 @@ use teuicc_wire::Interface;
 
 fn bench() -> Bench {
     let mut profile = profile::profile(SLOT);
-    profile.kept = elements();
+    profile.kept = elements(&profile::USIM);
     Bench::with(profile)
 }
 

@@ -50,7 +50,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        Self::with(elements(), OPERATIONAL)
+        Self::with(elements(&profile::USIM), OPERATIONAL)
     }
 
     fn with(kept: Vec<u8>, metadata: &[u8]) -> Self {

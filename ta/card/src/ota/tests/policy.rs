@@ -25,7 +25,7 @@ fn test_profiles_and_published_keys_are_for_builds_for_testing() {
     }
     for tar in [TAR_FILES, TAR_DOMAIN] {
         let server = Server::new(tar, 1);
-        let mut bench = Bench::with(elements(), TEST);
+        let mut bench = Bench::with(elements(&profile::USIM), TEST);
         assert_eq!((bench.status(&server, UPDATE), bench.replaces()), (0x09, 0));
         bench.policy = Policy::TESTING;
         assert_eq!(bench.status(&server, UPDATE), 0x00);
