@@ -38,7 +38,7 @@ fn install(host: &Host<'_>, command: &Command<'_>) -> StatusWord {
     };
     match aid {
         // No privileges, no parameters, no token.
-        Some((aid, [0, 0, 0])) if host.euicc.enabled_isdp() == aid.try_into().ok() => StatusWord::OK,
+        Some((aid, [0, 0, 0])) if host.euicc.enabled_isdp().is_some_and(|isdp| isdp == aid) => StatusWord::OK,
         Some((_, [0, 0, 0])) => StatusWord::REFERENCE_DATA_NOT_FOUND,
         _ => StatusWord::INCORRECT_DATA,
     }
