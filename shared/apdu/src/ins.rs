@@ -35,5 +35,7 @@ pub const CREATE_FILE: u8 = 0xE0;
 pub const STORE_DATA: u8 = 0xE2;
 pub const DELETE_FILE: u8 = 0xE4;
 pub const TERMINATE_DF: u8 = 0xE6;
+/// GlobalPlatform's INSTALL; TERMINATE DF in the proprietary class.
+pub const INSTALL: u8 = 0xE6;
 pub const TERMINATE_EF: u8 = 0xE8;
 pub const STATUS: u8 = 0xF2;

@@ -3,7 +3,7 @@
 #[path = "uicc/rules.rs"]
 mod rules;
 
-use teuicc_card::testing::{MemoryStore, platform, profile};
+use teuicc_card::testing::{MemoryStore, ota, platform, profile};
 use teuicc_card::{Card, ProfileSlot};
 use teuicc_failing_alloc::{FailingAllocator, with_allocations};
 use teuicc_wire::Interface::{Lpa, Modem};
@@ -92,6 +92,56 @@ fn every_allocation_fails_once() {
         }
         println!("{command:02X?}: {failures} failures");
     }
+}
+
+/// A command packet in two parts: whatever fails, it is done once, or not at all and may come again.
+#[test]
+fn a_command_packet_without_memory_is_done_or_not() {
+    let server = ota::Server::new(ota::TAR_FILES, 1);
+    let script = [&b"\x00\xA4\x00\x0C\x02\x2F\x30\x00\xD6\x00\x00\xA0"[..], &[0x5A; 0xA0]].concat();
+    let envelopes = server.envelopes(&script);
+    assert_eq!(envelopes.len(), 2);
+    let (mut failures, mut retried) = (0, 0);
+    for allowed in 0.. {
+        assert!(allowed < 1000, "it never succeeds");
+        let mut profile = profile::profile(SLOT);
+        profile.kept = ota::elements(&profile::USIM);
+        let mut store = MemoryStore::new();
+        profile::store(&mut store, profile).unwrap();
+        let mut card = Card::boot_with_profile(platform(store, 1), SLOT);
+        card.power_up(Modem).unwrap();
+        let first = with_allocations(Some(allowed), || {
+            let mut last = None;
+            for envelope in &envelopes {
+                last = Some(card.transmit(Modem, envelope));
+                if !last.as_ref().is_some_and(|response| response.as_ref().is_ok_and(|it| it.sw.0 == 0x9000)) {
+                    break;
+                }
+            }
+            last
+        });
+        let first = first.unwrap().unwrap();
+        let done = first.sw.0 == 0x9000 && server.report(&first.data).unwrap().data == b"\x02\x90\x00";
+        assert!(matches!(first.sw.0, 0x9000 | 0x6F00 | 0x6581), "{:04X}", first.sw.0);
+        assert_eq!(card.transmit(Modem, b"\x00\xA4\x00\x0C\x02\x2F\x30").unwrap().sw.0, 0x9000);
+        let content = |card: &mut Card<_, _>| card.transmit(Modem, b"\x00\xB0\x00\x00\xA0").unwrap().data;
+        let before = content(&mut card);
+        assert!(before == [0; 0xA0] || before == [0x5A; 0xA0], "all of it or nothing");
+        if done {
+            break;
+        }
+        failures += 1;
+        // The network sends it again: it is done now, unless its counter was used.
+        let again = envelopes.iter().map(|envelope| card.transmit(Modem, envelope).unwrap()).last();
+        let report = server.report(&again.unwrap().data).unwrap();
+        match report.status {
+            0 => retried += 1,
+            2 => {}
+            other => panic!("{other}"),
+        }
+        assert!(report.status == 2 || content(&mut card) == [0x5A; 0xA0]);
+    }
+    println!("{failures} failures, {retried} done later");
 }
 
 #[test]

@@ -186,6 +186,7 @@ impl Installer {
             shared_pins: Vec::new(),
             naas,
             kept: Vec::new(),
+            ota_counters: Vec::new(),
             unsaved: Unsaved::default(),
         };
         let build = Build {

@@ -5,7 +5,7 @@
 
 use crate::platform::ProfileSlot;
 use alloc::vec::Vec;
-use teuicc_tlv::{OutOfMemory, try_copy};
+use teuicc_tlv::{OutOfMemory, TryBytes, try_copy};
 use zeroize::Zeroize;
 
 mod codec;
@@ -31,8 +31,11 @@ pub struct Profile {
     pub shared_pins: Vec<SharedPins>,
     /// Keys and sequence numbers of the USIMs and ISIMs.
     pub naas: Vec<Naa>,
-    /// Profile elements that are only kept: security domains, RFM, CDMA parameters, as received.
+    /// Profile elements that are kept as received: security domains and RFM, which remote management reads, and CDMA
+    /// parameters, which nothing does.
     pub kept: Vec<u8>,
+    /// Counters of key sets for remote management, from the first use of each on.
+    pub ota_counters: Vec<OtaCounter>,
     /// What is not stored yet.
     pub unsaved: Unsaved,
 }
@@ -190,6 +193,17 @@ pub struct Naa {
     pub seq: [u64; 32],
 }
 
+/// The counter of the last packet that was accepted under a key set (TS 102 225 section 5.1.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OtaCounter {
+    /// The security domain that has the key set: its place among those in [`Profile::kept`].
+    pub domain: u8,
+    /// Key version number, 1 to 15.
+    pub version: u8,
+    /// The counter, 40 bits.
+    pub value: u64,
+}
+
 /// An authentication algorithm with its keys.
 pub enum Algorithm {
     /// Milenage (TS 35.206).
@@ -238,6 +252,27 @@ impl Algorithm {
                 keccak_iterations: *keccak_iterations,
             },
         })
+    }
+}
+
+impl Profile {
+    /// The counter of the last packet accepted under a key set; `None` before the first one.
+    pub(crate) fn ota_counter(&self, domain: u8, version: u8) -> Option<u64> {
+        let counter = self.ota_counters.iter().find(|counter| (counter.domain, counter.version) == (domain, version));
+        counter.map(|counter| counter.value)
+    }
+
+    /// Sets the counter of a key set, in memory. Errors: there is no place for a new one.
+    pub(crate) fn set_ota_counter(&mut self, domain: u8, version: u8, value: u64) -> Result<(), OutOfMemory> {
+        let of = |counter: &&mut OtaCounter| (counter.domain, counter.version) == (domain, version);
+        if let Some(counter) = self.ota_counters.iter_mut().find(of) {
+            counter.value = value;
+            return Ok(());
+        }
+        if self.ota_counters.len() >= store::MAX_OTA_COUNTERS {
+            return Err(OutOfMemory);
+        }
+        self.ota_counters.try_push(OtaCounter { domain, version, value })
     }
 }
 

@@ -2,13 +2,16 @@
 //!
 //! `Base`, version 1: metadata, kept profile elements, files with their content, PINs without their state, network
 //! access applications without their sequence numbers. `Hot`, version 1: the state of each PIN, the sequence numbers
-//! of each application, the changed files with high update activity. `Changes`, version 1: the other changed files,
-//! the files that were created or resized since with all that belongs to them, and which files were deleted.
+//! of each application, the counters of remote management, the changed files with high update activity. `Changes`,
+//! version 1: the other changed files, the files that were created or resized since with all that belongs to them, and
+//! which files were deleted.
 //! No fact is in two of them, except that what was changed, resized or deleted was once otherwise: `Base` is read
 //! first, then `Hot`, then `Changes`, and the last one counts.
 
 use super::codec::{Decoder, Encoder};
-use super::{Algorithm, Definition, File, FileIndex, FileKind, Naa, Pin, Profile, Puk, Security, SharedPins, Unsaved};
+use super::{
+    Algorithm, Definition, File, FileIndex, FileKind, Naa, OtaCounter, Pin, Profile, Puk, Security, SharedPins, Unsaved,
+};
 use crate::platform::{ObjectId, ProfileSlot, Store, StoreError};
 use alloc::vec::Vec;
 use teuicc_tlv::{OutOfMemory, TryBytes};
@@ -25,6 +28,8 @@ pub(crate) const MAX_CONTENT: usize = 256 * 1024;
 pub(crate) const MAX_PINS: usize = 256;
 /// Most network access applications with keys of a profile.
 pub(crate) const MAX_NAAS: usize = 16;
+/// Most key sets with a counter of a profile.
+pub(crate) const MAX_OTA_COUNTERS: usize = 64;
 /// Most bytes of profile elements that are only kept.
 pub(crate) const MAX_KEPT: usize = 32 * 1024;
 /// Longest metadata, in bytes.
@@ -36,6 +41,8 @@ const MAX_ATTRIBUTE: usize = 255;
 const ACTIVATED: u8 = 0x05;
 /// Bytes of a sequence number.
 const SEQ_LEN: usize = 6;
+/// Bytes of a counter of remote management.
+const OTA_COUNTER_LEN: usize = 5;
 
 /// Bits that say which attributes of a file follow.
 mod flag {
@@ -142,6 +149,11 @@ impl Profile {
                 out.fixed(seq.to_be_bytes().split_at(8 - SEQ_LEN).1)?;
             }
         }
+        out.count(self.ota_counters.len())?;
+        for counter in &self.ota_counters {
+            out.fixed(&[counter.domain, counter.version])?;
+            out.fixed(counter.value.to_be_bytes().split_at(8 - OTA_COUNTER_LEN).1)?;
+        }
         self.encode_changed(&mut out, true)?;
         Ok(out)
     }
@@ -198,6 +210,13 @@ impl Profile {
         from.check(count, |count| *count == self.naas.len())?;
         for seq in self.naas.iter_mut().flat_map(|naa| &mut naa.seq) {
             *seq = from.array::<SEQ_LEN>()?.iter().fold(0, |sum, byte| (sum << 8) | u64::from(*byte));
+        }
+        for _ in 0..from.count(MAX_OTA_COUNTERS)? {
+            let [domain, version] = from.array()?;
+            let known = self.ota_counter(domain, version).is_some();
+            let value = from.array::<OTA_COUNTER_LEN>()?.iter().fold(0, |sum, byte| (sum << 8) | u64::from(*byte));
+            from.check((), |()| !known)?;
+            self.ota_counters.try_push(OtaCounter { domain, version, value })?;
         }
         self.apply_changed(&mut from, true)?;
         from.finish()
@@ -277,6 +296,7 @@ fn decode_base(object: &[u8], slot: ProfileSlot) -> Read<Profile> {
         slot,
         metadata: from.bytes(MAX_METADATA)?,
         kept: from.bytes(MAX_KEPT)?,
+        ota_counters: Vec::new(),
         files: Vec::new(),
         pins: Vec::new(),
         shared_pins: Vec::new(),

@@ -95,6 +95,7 @@ impl ProfileBuilder {
             shared_pins: Vec::new(),
             naas: Vec::new(),
             kept: Vec::new(),
+            ota_counters: Vec::new(),
             unsaved: Unsaved::default(),
         };
         let mut builder = ProfileBuilder { profile };

@@ -59,18 +59,26 @@ const AND: Tag = Tag(0xAF);
 const AUTHENTICATION_TEMPLATE: Tag = Tag(0xA4);
 const KEY_REFERENCE: Tag = Tag(0x83);
 
-/// Whether the rule of the file at `index` allows `operation` to an interface with these PINs `verified`. A rule that
+/// Whether the rule of the file at `index` allows `operation` to an interface with these PINs `verified`, or with this
+/// access domain. A rule that
 /// is not there, or cannot be read, allows nothing.
 pub(super) fn is_allowed(profile: &Profile, verified: &Verified, index: FileIndex, operation: Operation) -> bool {
     let Some(file) = profile.file(index) else { return false };
     let Security::Arr { file: arr, record } = file.security else { return false };
     let directory = profile.directory_of(index);
+    if verified.domain.is_some_and(|domain| !domain.covers(profile, directory)) {
+        return false;
+    }
     rule(profile, index, arr, record)
         .is_some_and(|rule| rule_allows(rule, operation, &|key| is_presented(profile, verified, directory, key)))
 }
 
-/// Whether what the key `reference` protects is open: it was presented, or it need not be.
+/// Whether what the key `reference` protects is open: it was presented, or it need not be, or an access domain stands
+/// in for it.
 pub(super) fn is_presented(profile: &Profile, verified: &Verified, directory: FileIndex, reference: u8) -> bool {
+    if let Some(domain) = verified.domain {
+        return domain.covers(profile, directory);
+    }
     profile.pin_index(reference, directory).is_some_and(|place| {
         let pin = profile.pins.get(place);
         pin.is_some_and(|pin| !pin.enabled || (pin.tries_left > 0 && verified.contains(place)))

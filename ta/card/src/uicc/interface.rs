@@ -3,7 +3,8 @@
 use super::ber_tlv::Transfer;
 use super::toolkit::Session;
 use crate::euicc::Assembly;
-use crate::profile::{FileIndex, Profile};
+use crate::ota::Reassembly;
+use crate::profile::{FileIndex, FileKind, Profile};
 use teuicc_apdu::MAX_CHANNEL;
 
 const CHANNELS: usize = MAX_CHANNEL as usize + 1;
@@ -18,6 +19,8 @@ pub(crate) struct InterfaceState {
     pub(crate) session: Session,
     /// The token that resumes this interface after it lost its power, if SUSPEND UICC was the last command.
     pub(crate) suspension: Option<Token>,
+    /// A short message that comes in parts.
+    pub(super) sms: Reassembly,
 }
 
 /// What a terminal that suspended the UICC resumes it with.
@@ -29,7 +32,23 @@ impl InterfaceState {
         let mut channels = [const { None }; CHANNELS];
         let [basic, ..] = &mut channels;
         *basic = Some(Channel::new());
-        InterfaceState { channels, verified: Verified::default(), session: Session::default(), suspension: None }
+        InterfaceState {
+            channels,
+            verified: Verified::default(),
+            session: Session::default(),
+            suspension: None,
+            sms: Reassembly::default(),
+        }
+    }
+
+    /// The state in which a remote application begins: its ADF is selected, if it has one, else the MF.
+    pub(crate) fn remote(access: AccessDomain, adf: Option<FileIndex>) -> Self {
+        let mut state = Self::new();
+        state.verified.domain = Some(access);
+        if let (Some(adf), [Some(basic), ..]) = (adf, &mut state.channels) {
+            basic.select_application(adf);
+        }
+        state
     }
 
     /// Takes the open channel `number` out, to work on it.
@@ -79,6 +98,7 @@ impl InterfaceState {
     /// Channels stay open, and those on the ISD-R stay there.
     pub(crate) fn profile_gone(&mut self) {
         self.verified = Verified::default();
+        self.sms = Reassembly::default();
         for channel in self.channels.iter_mut().flatten() {
             if channel.application != Application::IsdR {
                 *channel = Channel::new();
@@ -167,19 +187,44 @@ impl Channel {
     }
 }
 
-/// Which PINs of the enabled profile were presented, by their place in it.
+/// The files that a remote application has full access to (TS 102 226 section 8.2.1.3.2.5): everything but what the
+/// access rules allow to nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AccessDomain {
+    /// Whether to the files outside of ADFs.
+    pub(crate) uicc: bool,
+    /// The ADF to whose files.
+    pub(crate) adf: Option<FileIndex>,
+}
+
+impl AccessDomain {
+    /// Whether it has the files of the DF, ADF or MF at `directory`.
+    pub(super) fn covers(&self, profile: &Profile, directory: FileIndex) -> bool {
+        let is_adf = |index: &FileIndex| profile.file(*index).is_some_and(|file| file.kind == FileKind::Adf);
+        match profile.upwards(directory).find(is_adf) {
+            Some(adf) => self.adf == Some(adf),
+            None => self.uicc,
+        }
+    }
+}
+
+/// What opens files: which PINs of the enabled profile were presented, by their place in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Verified([u64; 4]);
+pub(crate) struct Verified {
+    presented: [u64; 4],
+    /// Of a remote application: its access domain, which stands in for every PIN.
+    pub(super) domain: Option<AccessDomain>,
+}
 
 impl Verified {
     /// Whether the PIN at `index` was presented.
     pub(crate) fn contains(&self, index: usize) -> bool {
-        self.0.get(index / 64).is_some_and(|word| word & Self::bit(index) != 0)
+        self.presented.get(index / 64).is_some_and(|word| word & Self::bit(index) != 0)
     }
 
     /// Notes whether the PIN at `index` counts as presented. Places from 256 on never do.
     pub(crate) fn set(&mut self, index: usize, presented: bool) {
-        if let Some(word) = self.0.get_mut(index / 64) {
+        if let Some(word) = self.presented.get_mut(index / 64) {
             *word = if presented { *word | Self::bit(index) } else { *word & !Self::bit(index) };
         }
     }

@@ -29,7 +29,7 @@ mod suspend;
 mod terminal;
 mod toolkit;
 
-pub(crate) use interface::InterfaceState;
+pub(crate) use interface::{AccessDomain, InterfaceState};
 
 use crate::euicc::{Effect, Euicc, Toolkit};
 use crate::platform::{Env, StoreError};
@@ -118,7 +118,7 @@ const COMMANDS: &[(u8, Coding, Handler)] = &[
     (ins::SUSPEND_UICC, Coding::Proprietary, suspend::suspend_or_resume),
     (ins::TERMINAL_CAPABILITY, Coding::Proprietary, |_, c| terminal::capability(&terminal::Capability::parse(c)?)),
     (ins::TERMINAL_PROFILE, Coding::Proprietary, |cx, c| toolkit::profile(cx, &toolkit::TerminalProfile::parse(c)?)),
-    (ins::ENVELOPE, Coding::Proprietary, |_, c| toolkit::envelope(&toolkit::Envelope::parse(c)?)),
+    (ins::ENVELOPE, Coding::Proprietary, |cx, c| toolkit::envelope(cx, &toolkit::Envelope::parse(c)?)),
     (ins::FETCH, Coding::Proprietary, |cx, c| toolkit::fetch(cx, toolkit::Fetch::parse(c)?)),
     (ins::TERMINAL_RESPONSE, Coding::Proprietary, |cx, c| toolkit::response(cx, &toolkit::TerminalResponse::parse(c)?)),
     (ins::STORE_DATA, Coding::Proprietary, isdr::store_data),
@@ -161,9 +161,14 @@ pub(crate) fn execute(parts: Parts<'_>, apdu: &[u8]) -> Executed {
     if !suspend::resumes(apdu) {
         *parts.suspended = None;
     }
-    let Ok(command) = Command::parse(apdu) else {
-        return StatusWord::WRONG_LENGTH.into();
-    };
+    match Command::parse(apdu) {
+        Ok(command) => execute_command(parts, &command),
+        Err(_) => StatusWord::WRONG_LENGTH.into(),
+    }
+}
+
+/// Executes one command.
+pub(crate) fn execute_command(parts: Parts<'_>, command: &Command<'_>) -> Executed {
     let Some(class) = command.class().filter(|class| class.coding != Coding::Gsm) else {
         return StatusWord::CLASS_NOT_SUPPORTED.into();
     };
@@ -185,7 +190,7 @@ pub(crate) fn execute(parts: Parts<'_>, apdu: &[u8]) -> Executed {
         files_deleted: false,
         suspended,
     };
-    let outcome = cx.dispatch(class, &command);
+    let outcome = cx.dispatch(class, command);
     let Context { interface, channel, closed, effect, refresh_refused, files_deleted, .. } = cx;
     if !closed {
         interface.put(class.channel, channel);
@@ -351,6 +356,15 @@ impl From<OutOfMemory> for Refusal {
 impl From<teuicc_tlv::Error> for Refusal {
     fn from(_: teuicc_tlv::Error) -> Self {
         Refusal(StatusWord::TECHNICAL_PROBLEM)
+    }
+}
+
+impl From<crate::ota::Failure> for Refusal {
+    fn from(failure: crate::ota::Failure) -> Self {
+        match failure {
+            crate::ota::Failure::Store(error) => error.into(),
+            crate::ota::Failure::OutOfMemory => OutOfMemory.into(),
+        }
     }
 }
 

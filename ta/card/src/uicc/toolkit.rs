@@ -2,8 +2,13 @@
 //! 11.2, TS 102 223), and the one proactive command of this card, REFRESH.
 
 use super::{Context, Outcome, Refusal, expect_p1p2, no_data};
+use crate::ota::{self, Policy};
+use crate::platform::Env;
 use teuicc_apdu::{Command, Response, StatusWord};
-use teuicc_tlv::{Reader, try_copy};
+use teuicc_tlv::{Reader, Tag, Tlv, try_copy};
+
+/// SMS-PP download (TS 101 220 table 7.17).
+const SMS_PP_DOWNLOAD: Tag = Tag(0xD1);
 
 /// Length of a REFRESH command in bytes.
 const REFRESH_LEN: u8 = 11;
@@ -79,21 +84,32 @@ pub(super) fn profile(cx: &mut Context<'_>, command: &TerminalProfile) -> Outcom
 }
 
 /// An ENVELOPE command.
-pub(super) struct Envelope;
+pub(super) struct Envelope<'a> {
+    object: Tlv<'a>,
+}
 
-impl Envelope {
+impl<'a> Envelope<'a> {
     /// Reads the command. Errors: P1 or P2 other than 00; data that is not one data object.
-    pub(super) fn parse(command: &Command<'_>) -> Result<Self, Refusal> {
+    pub(super) fn parse(command: &Command<'a>) -> Result<Self, Refusal> {
         expect_p1p2(command, 0)?;
         let mut reader = Reader::new(command.data);
-        let whole = reader.read().is_ok() && reader.is_empty();
-        if whole { Ok(Envelope) } else { Err(StatusWord::INCORRECT_DATA.into()) }
+        match reader.read() {
+            Ok(object) if reader.is_empty() => Ok(Envelope { object }),
+            _ => Err(StatusWord::INCORRECT_DATA.into()),
+        }
     }
 }
 
-/// Nothing on this card asked for an event or has a menu: acknowledged, without effect.
-pub(super) fn envelope(_: &Envelope) -> Outcome {
-    Ok(StatusWord::OK.into())
+/// A short message may be for remote management. Nothing on this card asked for an event or has a menu: all else is
+/// acknowledged, without effect.
+pub(super) fn envelope(cx: &mut Context<'_>, command: &Envelope<'_>) -> Outcome {
+    if command.object.tag != SMS_PP_DOWNLOAD {
+        return Ok(StatusWord::OK.into());
+    }
+    let Some(profile) = cx.profile.as_deref_mut() else { return Ok(StatusWord::OK.into()) };
+    let env = Env { rng: &mut *cx.env.rng, store: &mut *cx.env.store };
+    let host = ota::Host { profile, euicc: &mut *cx.euicc, env };
+    Ok(ota::receive(host, &mut cx.interface.sms, command.object.value, Policy::BUILD)?)
 }
 
 /// A FETCH command.

@@ -10,6 +10,7 @@ mod life_cycle;
 #[path = "../model/mod.rs"]
 mod model;
 mod modems;
+mod ota;
 mod pin;
 mod random;
 mod rules;

@@ -8,7 +8,7 @@ const ICCID: [u8; 10] = *b"\x98\x00\x10\x32\x54\x76\x98\x10\x32\x14";
 const K: [u8; 16] = profile::K_XOR;
 
 /// Name and card of each published profile; none without the folder.
-fn benches() -> Vec<(String, Bench)> {
+pub(crate) fn benches() -> Vec<(String, Bench)> {
     let Ok(folder) = env::var("TEUICC_TESTDATA") else {
         println!("skipped: TEUICC_TESTDATA is not set");
         return Vec::new();
