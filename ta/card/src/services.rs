@@ -14,11 +14,13 @@ const fn supported(service: Service, capability: u32) -> Supported {
 }
 
 /// What is supported. csim, ber-tlv, get-identity and the SUCI profiles: their files are installed and kept.
-const SUPPORTED: [Supported; 11] = [
+const SUPPORTED: [Supported; 13] = [
     supported(Service::Usim, 1),
     supported(Service::Isim, 2),
     supported(Service::Csim, 3),
     supported(Service::Milenage, 4),
+    supported(Service::Tuak128, 6),
+    supported(Service::Tuak256, 7),
     supported(Service::UsimTestAlgorithm, 8),
     supported(Service::MultipleUsim, 16),
     supported(Service::MultipleIsim, 17),
@@ -63,7 +65,7 @@ mod tests {
 
     #[test]
     fn capabilities_follow_the_table() {
-        assert_eq!(UICC_CAPABILITY, 0b1_1100_1011_0000_0001_0001_1110);
+        assert_eq!(UICC_CAPABILITY, 0b1_1100_1011_0000_0001_1101_1110);
         assert_eq!(SERVICES.count_ones(), UICC_CAPABILITY.count_ones());
     }
 }

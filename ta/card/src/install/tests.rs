@@ -720,20 +720,27 @@ fn keys_are_checked() {
     refuse(&algorithm(1, 0, &TEST_KEY, &[0; 16], &hex!("8405 4000208060")), StatusCode::BadValues);
     refuse(&algorithm(3, 3, &TEST_KEY, &[], &[]), StatusCode::BadValues);
     refuse(&algorithm(9, 0, &TEST_KEY, &[], &[]), StatusCode::FeatureNotSupported);
-    refuse(&algorithm(2, 0, &TEST_KEY, &[0; 32], &[]), StatusCode::FeatureNotSupported);
-    refuse(&tlv(0xA0, &[&hex!("8001 00"), &tlv(0x81, &[&USIM_AID])]), StatusCode::InvalidParameter);
-    for (options, length) in [(0, 4), (1, 8), (2, 16)] {
+    // An application whose keys come later, or never.
+    refuse(&tlv(0xA0, &[&hex!("8001 06"), &tlv(0x81, &[&USIM_AID])]), StatusCode::InvalidParameter);
+    for options in [1, 3, 4, 0x10, 0x80, 0xFF] {
+        refuse(&algorithm(2, options, &TEST_KEY, &[0; 32], &[]), StatusCode::BadValues);
+        refuse(&algorithm(3, options, &TEST_KEY, &[], &[]), StatusCode::BadValues);
+        refuse(&tlv(0xA0, &[&[0x80, 1, options], &tlv(0x81, &[&USIM_AID])]), StatusCode::BadValues);
+    }
+    // Without an iteration TUAK would answer parts of its key.
+    refuse(&algorithm(2, 0, &TEST_KEY, &[0; 32], &hex!("8701 00")), StatusCode::BadValues);
+    for (options, length) in [(0, 4), (2, 16)] {
         let profile = with(true, &algorithm(3, options, &TEST_KEY, &[], &[])).installs_with(&[]);
         assert!(matches!(profile.naas[0].algorithm, Algorithm::XorTest { res_len, .. } if res_len == length));
+        for key in [&TEST_KEY[..], &[7; 32]] {
+            let choice = algorithm(2, options, key, &[9; 32], &hex!("8701 02"));
+            let mut profile = with(true, &choice).installs_with(&[]);
+            let algorithm = &profile.naas[0].algorithm;
+            let Algorithm::Tuak { k, topc: [9, ..], res_len, iterations: 2 } = algorithm else { panic!() };
+            assert_eq!((&k[..], *res_len), (key, length));
+            stored(&mut profile);
+        }
     }
-    // TUAK that is not mandated is kept.
-    let mut profile = with(false, &algorithm(2, 1, &TEST_KEY, &[9; 32], &hex!("8701 02")))
-        .installs_with(&[status(StatusCode::FeatureNotSupported, 103)]);
-    assert!(matches!(
-        profile.naas[0].algorithm,
-        Algorithm::Tuak { topc: [9, ..], options: 1, keccak_iterations: 2, .. }
-    ));
-    stored(&mut profile);
     // A second set of keys for the same application.
     let again = milenage().before(PeKind::GsmAccess, [aka(true, &algorithm(1, 0, &TEST_KEY, &[0; 16], &[]))]);
     again.fails_with(PE_PROCESSING, status(StatusCode::InvalidParameter, 103));
@@ -743,7 +750,7 @@ fn keys_are_checked() {
 fn keys_can_be_those_of_an_earlier_application() {
     let mut package = milenage();
     let at = package.0.iter().rposition(|bytes| Element::decode(bytes).unwrap().kind == PeKind::AkaParameter).unwrap();
-    package.0[at] = aka(true, &tlv(0xA0, &[&hex!("8001 00"), &tlv(0x81, &[&USIM_AID])]));
+    package.0[at] = aka(true, &tlv(0xA0, &[&hex!("8001 06"), &tlv(0x81, &[&USIM_AID])]));
     let profile = package.installs_with(&[]);
     assert!(matches!(&profile.naas[1].algorithm, Algorithm::Milenage { k: TEST_KEY, .. }));
     assert_ne!(profile.naas[0].adf, profile.naas[1].adf);

@@ -195,16 +195,16 @@ pub enum Algorithm {
         /// Length of RES in bytes, 4 to 16.
         res_len: u8,
     },
-    /// TUAK (TS 35.231): kept until the card computes it.
+    /// TUAK (TS 35.231) with a MAC of 8 bytes, CK and IK of 16 bytes, and RES of this many bytes.
     Tuak {
         /// K, 16 or 32 bytes.
         k: Vec<u8>,
         /// TOPc.
         topc: [u8; 32],
-        /// algorithmOptions of the package.
-        options: u8,
-        /// Number of Keccak iterations.
-        keccak_iterations: u8,
+        /// Length of RES in bytes: 4, 8 or 16.
+        res_len: u8,
+        /// Number of Keccak iterations, at least 1.
+        iterations: u8,
     },
 }
 
@@ -216,12 +216,9 @@ impl Algorithm {
                 Algorithm::Milenage { k: *k, opc: *opc, rotations: *rotations, constants: *constants }
             }
             Algorithm::XorTest { k, res_len } => Algorithm::XorTest { k: *k, res_len: *res_len },
-            Algorithm::Tuak { k, topc, options, keccak_iterations } => Algorithm::Tuak {
-                k: try_copy(k)?,
-                topc: *topc,
-                options: *options,
-                keccak_iterations: *keccak_iterations,
-            },
+            Algorithm::Tuak { k, topc, res_len, iterations } => {
+                Algorithm::Tuak { k: try_copy(k)?, topc: *topc, res_len: *res_len, iterations: *iterations }
+            }
         })
     }
 }

@@ -435,11 +435,11 @@ fn encode_naa(out: &mut Encoder, naa: &Naa) -> Written {
             out.fixed(rotations)?;
             out.runs(constants.as_flattened())
         }
-        Algorithm::Tuak { k, topc, options, keccak_iterations } => {
+        Algorithm::Tuak { k, topc, res_len, iterations } => {
             out.byte(2)?;
             out.bytes(k)?;
             out.fixed(topc)?;
-            out.fixed(&[*options, *keccak_iterations])
+            out.fixed(&[*res_len, *iterations])
         }
         Algorithm::XorTest { k, res_len } => {
             out.byte(3)?;
@@ -466,8 +466,9 @@ fn decode_naa(from: &mut Decoder<'_>, files: &[File]) -> Read<Naa> {
         }
         2 => {
             let k = from.bytes(32)?;
-            from.check((), |()| matches!(k.len(), 16 | 32))?;
-            Algorithm::Tuak { k, topc: from.array()?, options: from.byte()?, keccak_iterations: from.byte()? }
+            let (topc, [res_len, iterations]) = (from.array()?, from.array()?);
+            from.check((), |()| matches!(k.len(), 16 | 32) && matches!(res_len, 4 | 8 | 16) && iterations > 0)?;
+            Algorithm::Tuak { k, topc, res_len, iterations }
         }
         3 => Algorithm::XorTest { k: from.array()?, res_len: from.byte()? },
         _ => return Err(from.corrupt()),

@@ -60,7 +60,7 @@ impl<'a> Authenticate<'a> {
 /// Answers a challenge, after the sequence number that it used is stored.
 ///
 /// Errors: no application that authenticates is active (6985), its PIN was not presented (6982), wrong MAC (9862),
-/// context or algorithm not supported (9864), the store does not write (6581).
+/// context not supported (9864), the store does not write (6581).
 pub(super) fn authenticate(cx: &mut Context<'_>, command: &Authenticate<'_>) -> Outcome {
     let Application::Adf(adf) = cx.channel.application else {
         return Err(StatusWord::CONDITIONS_OF_USE.into());
@@ -77,12 +77,13 @@ pub(super) fn authenticate(cx: &mut Context<'_>, command: &Authenticate<'_>) -> 
     let (rand, autn) = match *command {
         Authenticate::Umts { rand, autn } => (rand, autn),
         Authenticate::Gsm { rand } => {
-            let keys = if gsm_context { naa::keys_for_gsm(naa, rand) } else { None };
-            return Ok(Response::data(gsm_answer(&keys.ok_or(StatusWord::CONTEXT_NOT_SUPPORTED)?)?));
+            if !gsm_context {
+                return Err(StatusWord::CONTEXT_NOT_SUPPORTED.into());
+            }
+            return Ok(Response::data(gsm_answer(&naa::keys_for_gsm(naa, rand))?));
         }
     };
     match naa::authenticate(naa, rand, autn) {
-        naa::Outcome::NotSupported => Err(StatusWord::CONTEXT_NOT_SUPPORTED.into()),
         naa::Outcome::WrongMac => Err(StatusWord::INCORRECT_MAC.into()),
         naa::Outcome::Resynchronise { auts } => {
             let mut answer = Vec::new();
