@@ -13,7 +13,7 @@ const fn supported(service: Service, capability: u32) -> Supported {
     Supported { service, capability }
 }
 
-/// What is supported. csim, ber-tlv, get-identity and the SUCI profiles: their files are installed and kept.
+/// What is supported. csim and ber-tlv: their files are installed and kept.
 const SUPPORTED: [Supported; 13] = [
     supported(Service::Usim, 1),
     supported(Service::Isim, 2),

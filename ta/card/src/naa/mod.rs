@@ -3,8 +3,10 @@
 //! Nothing here stores or answers anything: [`authenticate`] computes, and tells the caller what to persist before
 //! the answer may leave.
 
+mod kdf;
 pub(crate) mod milenage;
 mod sqn;
+pub(crate) mod suci;
 mod tuak;
 mod xor;
 

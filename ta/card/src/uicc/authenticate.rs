@@ -1,22 +1,12 @@
 //! AUTHENTICATE with an even instruction code (TS 31.102 section 7.1, TS 31.103 section 7.1).
 
-use super::access::is_presented;
-use super::interface::Application;
+use super::usim::{self, Service};
 use super::{Context, Outcome, Refusal};
 use crate::naa::{self, CHALLENGE_LEN, Keys};
-use crate::profile::{FileIndex, Profile};
 use alloc::vec::Vec;
 use teuicc_apdu::{Command, Response, StatusWord};
 use teuicc_tlv::{OutOfMemory, TryBytes};
 use zeroize::Zeroize;
-
-/// First bytes of the AID of a USIM (TS 101 220 annex E): RID of 3GPP, application code.
-const USIM: [u8; 7] = [0xA0, 0x00, 0x00, 0x00, 0x87, 0x10, 0x02];
-
-/// EF.UST, and the services in it that matter here (TS 31.102 section 4.2.8).
-const EF_UST: u16 = 0x6F38;
-const SERVICE_GSM_ACCESS: usize = 27;
-const SERVICE_GSM_SECURITY_CONTEXT: usize = 38;
 
 const SUCCESSFUL: u8 = 0xDB;
 const SYNCHRONISATION_FAILURE: u8 = 0xDC;
@@ -62,17 +52,12 @@ impl<'a> Authenticate<'a> {
 /// Errors: no application that authenticates is active (6985), its PIN was not presented (6982), wrong MAC (9862),
 /// context not supported (9864), the store does not write (6581).
 pub(super) fn authenticate(cx: &mut Context<'_>, command: &Authenticate<'_>) -> Outcome {
-    let Application::Adf(adf) = cx.channel.application else {
-        return Err(StatusWord::CONDITIONS_OF_USE.into());
-    };
+    let adf = usim::active(cx)?;
     let profile = cx.profile.as_deref_mut().ok_or(StatusWord::CONDITIONS_OF_USE)?;
     let place = profile.naas.iter().position(|naa| naa.adf == adf).ok_or(StatusWord::CONDITIONS_OF_USE)?;
-    let open = application_pin(profile, adf).is_none_or(|pin| is_presented(profile, &cx.interface.verified, adf, pin));
-    if !open {
-        return Err(StatusWord::SECURITY_STATUS.into());
-    }
-    let with_kc = has_service(profile, adf, SERVICE_GSM_ACCESS);
-    let gsm_context = has_service(profile, adf, SERVICE_GSM_SECURITY_CONTEXT);
+    usim::check_pin(profile, &cx.interface.verified, adf)?;
+    let with_kc = usim::has_service(profile, adf, Service::GsmAccess);
+    let gsm_context = usim::has_service(profile, adf, Service::GsmSecurityContext);
     let naa = profile.naas.get_mut(place).ok_or(StatusWord::CONDITIONS_OF_USE)?;
     let (rand, autn) = match *command {
         Authenticate::Umts { rand, autn } => (rand, autn),
@@ -136,24 +121,6 @@ fn gsm_answer(keys: &Keys) -> Result<Vec<u8>, OutOfMemory> {
 fn put(answer: &mut Vec<u8>, value: &[u8]) -> Result<(), OutOfMemory> {
     answer.try_push(u8::try_from(value.len()).unwrap_or(u8::MAX))?;
     answer.try_extend(value)
-}
-
-/// The application PIN of an ADF: the first global or local PIN 1 to 8 in its PIN status template (TS 102 221 section
-/// 9.4.2). `None` if the application has none.
-fn application_pin(profile: &Profile, adf: FileIndex) -> Option<u8> {
-    let template = profile.file(adf).map_or(&[][..], |file| &file.pin_status);
-    template.iter().copied().find(|reference| matches!(reference, 0x01..=0x08))
-}
-
-/// Whether service `number` of the USIM service table is available; never for another application.
-fn has_service(profile: &Profile, adf: FileIndex, number: usize) -> bool {
-    let is_usim = profile.file(adf).is_some_and(|file| file.aid.starts_with(&USIM));
-    let bit = number.saturating_sub(1);
-    is_usim
-        && profile.child(adf, EF_UST).is_some_and(|ust| {
-            let octet = profile.content(ust).get(bit / 8).copied().unwrap_or(0);
-            (octet.rotate_right(u32::try_from(bit % 8).unwrap_or(0))) & 0x01 != 0
-        })
 }
 
 /// The 16 bytes behind their length, and what follows them.

@@ -15,6 +15,7 @@ mod binary;
 mod challenge;
 mod channel;
 mod fcp;
+mod identity;
 mod interface;
 mod isdr;
 mod pin;
@@ -22,6 +23,7 @@ mod record;
 mod select;
 mod terminal;
 mod toolkit;
+mod usim;
 
 pub(crate) use interface::InterfaceState;
 
@@ -85,6 +87,7 @@ const COMMANDS: &[(u8, Coding, Handler)] = &[
     (ins::AUTHENTICATE, Coding::Interindustry, |cx, c| {
         authenticate::authenticate(cx, &authenticate::Authenticate::parse(c)?)
     }),
+    (ins::GET_IDENTITY, Coding::Proprietary, |cx, c| identity::get(cx, identity::GetIdentity::parse(c)?)),
     (ins::TERMINAL_CAPABILITY, Coding::Proprietary, |_, c| terminal::capability(&terminal::Capability::parse(c)?)),
     (ins::TERMINAL_PROFILE, Coding::Proprietary, |cx, c| toolkit::profile(cx, &toolkit::TerminalProfile::parse(c)?)),
     (ins::ENVELOPE, Coding::Proprietary, |_, c| toolkit::envelope(&toolkit::Envelope::parse(c)?)),

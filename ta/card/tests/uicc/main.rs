@@ -4,6 +4,7 @@ mod aka;
 mod boot;
 mod channels;
 mod files;
+mod identity;
 mod pin;
 mod random;
 mod select;
