@@ -32,6 +32,7 @@ impl Build {
             sqn_delta: parameter.sqn_delta,
             sqn_age_limit: parameter.sqn_age_limit,
             seq: parameter.sqn_init,
+            bootstrapping: None,
         })?;
         Ok(())
     }

@@ -10,7 +10,8 @@ pub(crate) mod suci;
 mod tuak;
 mod xor;
 
-use crate::profile::{Algorithm, Naa};
+use crate::profile::{Algorithm, Bootstrapping, Naa};
+pub(crate) use kdf::ks_ext_naf;
 use milenage::Milenage;
 pub(crate) use sqn::{Sqn, accept, restore};
 use subtle::ConstantTimeEq;
@@ -76,6 +77,16 @@ impl Keys {
             }
         }
         kc
+    }
+}
+
+impl Keys {
+    /// What GBA keeps of the challenge `rand` that gave these keys.
+    pub(crate) fn bootstrapping(&self, rand: &[u8; 16]) -> Bootstrapping {
+        let mut bootstrapping = Bootstrapping { rand: *rand, ks: [0; 32] };
+        let keys = self.ck.iter().chain(&self.ik);
+        bootstrapping.ks.iter_mut().zip(keys).for_each(|(to, from)| *to = *from);
+        bootstrapping
     }
 }
 

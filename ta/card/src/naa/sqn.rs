@@ -96,6 +96,7 @@ mod tests {
             sqn_delta: 1 << 28,
             sqn_age_limit: 1 << 28,
             seq: slots,
+            bootstrapping: None,
         }
     }
 

@@ -173,6 +173,16 @@ pub struct Naa {
     pub sqn_age_limit: u64,
     /// SEQ_MS by IND (TS 33.102 annex C.1.1.1): 43-bit numbers.
     pub seq: [u64; 32],
+    /// The last bootstrapping of GBA, if there was one.
+    pub bootstrapping: Option<Bootstrapping>,
+}
+
+/// What the card keeps of a bootstrapping (TS 33.220 section 5.3.2).
+pub struct Bootstrapping {
+    /// RAND.
+    pub rand: [u8; 16],
+    /// Ks: CK, then IK.
+    pub ks: [u8; 32],
 }
 
 /// An authentication algorithm with its keys.
@@ -240,6 +250,12 @@ impl Drop for Pin {
 impl Drop for Puk {
     fn drop(&mut self) {
         self.value.zeroize();
+    }
+}
+
+impl Drop for Bootstrapping {
+    fn drop(&mut self) {
+        self.ks.zeroize();
     }
 }
 

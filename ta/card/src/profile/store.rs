@@ -2,11 +2,13 @@
 //!
 //! `Base`, version 1: metadata, kept profile elements, files with their content, PINs without their state, network
 //! access applications without their sequence numbers. `Hot`, version 1: the state of each PIN, the sequence numbers
-//! of each application, the changed files with high update activity. `Changes`, version 1: the other changed files.
+//! and the bootstrapping of each application, the changed files with high update activity. `Changes`, version 1: the other changed files.
 //! No fact is in two of them, except that a changed file has its first content in `Base`.
 
 use super::codec::{Decoder, Encoder};
-use super::{Algorithm, File, FileIndex, FileKind, Naa, Pin, Profile, Puk, Security, SharedPins, Unsaved};
+use super::{
+    Algorithm, Bootstrapping, File, FileIndex, FileKind, Naa, Pin, Profile, Puk, Security, SharedPins, Unsaved,
+};
 use crate::platform::{ObjectId, ProfileSlot, Store, StoreError};
 use alloc::vec::Vec;
 use teuicc_tlv::{OutOfMemory, TryBytes};
@@ -139,6 +141,11 @@ impl Profile {
             for seq in &naa.seq {
                 out.fixed(seq.to_be_bytes().split_at(8 - SEQ_LEN).1)?;
             }
+            out.byte(u8::from(naa.bootstrapping.is_some()))?;
+            if let Some(Bootstrapping { rand, ks }) = &naa.bootstrapping {
+                out.fixed(rand)?;
+                out.fixed(ks)?;
+            }
         }
         self.encode_changed(&mut out, true)?;
         Ok(out)
@@ -179,8 +186,13 @@ impl Profile {
         }
         let count = from.count(MAX_NAAS)?;
         from.check(count, |count| *count == self.naas.len())?;
-        for seq in self.naas.iter_mut().flat_map(|naa| &mut naa.seq) {
-            *seq = from.array::<SEQ_LEN>()?.iter().fold(0, |sum, byte| (sum << 8) | u64::from(*byte));
+        for naa in &mut self.naas {
+            for seq in &mut naa.seq {
+                *seq = from.array::<SEQ_LEN>()?.iter().fold(0, |sum, byte| (sum << 8) | u64::from(*byte));
+            }
+            if boolean(&mut from)? {
+                naa.bootstrapping = Some(Bootstrapping { rand: from.array()?, ks: from.array()? });
+            }
         }
         self.apply_changed(&mut from, true)?;
         from.finish()
@@ -473,7 +485,7 @@ fn decode_naa(from: &mut Decoder<'_>, files: &[File]) -> Read<Naa> {
         3 => Algorithm::XorTest { k: from.array()?, res_len: from.byte()? },
         _ => return Err(from.corrupt()),
     };
-    Ok(Naa { adf, algorithm, sqn_options, sqn_delta, sqn_age_limit, seq: [0; 32] })
+    Ok(Naa { adf, algorithm, sqn_options, sqn_delta, sqn_age_limit, seq: [0; 32], bootstrapping: None })
 }
 
 fn index(from: &mut Decoder<'_>) -> Read<FileIndex> {

@@ -158,6 +158,7 @@ impl ProfileBuilder {
             sqn_delta: 1 << 28,
             sqn_age_limit: 1 << 28,
             seq: [0; 32],
+            bootstrapping: None,
         });
     }
 

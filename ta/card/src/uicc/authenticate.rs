@@ -1,15 +1,22 @@
 //! AUTHENTICATE with an even instruction code (TS 31.102 section 7.1, TS 31.103 section 7.1).
 
+use super::gba::Gba;
 use super::usim::{self, Service};
 use super::{Context, Outcome, Refusal};
-use crate::naa::{self, CHALLENGE_LEN, Keys};
+use crate::naa::{self, CHALLENGE_LEN};
+use crate::profile::FileIndex;
 use alloc::vec::Vec;
 use teuicc_apdu::{Command, Response, StatusWord};
 use teuicc_tlv::{OutOfMemory, TryBytes};
-use zeroize::Zeroize;
+use zeroize::Zeroizing;
 
+/// First byte of an answer.
 const SUCCESSFUL: u8 = 0xDB;
 const SYNCHRONISATION_FAILURE: u8 = 0xDC;
+
+/// First byte of the command data in the GBA context.
+const BOOTSTRAPPING: u8 = 0xDD;
+const NAF_DERIVATION: u8 = 0xDE;
 
 /// An AUTHENTICATE command.
 pub(super) enum Authenticate<'a> {
@@ -17,6 +24,10 @@ pub(super) enum Authenticate<'a> {
     Umts { rand: &'a [u8; CHALLENGE_LEN], autn: &'a [u8; CHALLENGE_LEN] },
     /// GSM security context.
     Gsm { rand: &'a [u8; CHALLENGE_LEN] },
+    /// GBA security context, bootstrapping mode.
+    Bootstrapping { rand: &'a [u8; CHALLENGE_LEN], autn: &'a [u8; CHALLENGE_LEN] },
+    /// GBA security context, NAF derivation mode.
+    NafDerivation { naf_id: &'a [u8], impi: &'a [u8] },
 }
 
 impl<'a> Authenticate<'a> {
@@ -24,109 +35,140 @@ impl<'a> Authenticate<'a> {
     /// got (9864), data that is not its length-value pairs (6A80, or 6700 if there is none).
     pub(super) fn parse(command: &Command<'a>) -> Result<Self, Refusal> {
         match command.p1p2() {
-            0x0080 | 0x0081 => {}
-            // VGCS/VBS, GBA.
-            0x0082 | 0x0084 => return Err(StatusWord::CONTEXT_NOT_SUPPORTED.into()),
+            0x0080 | 0x0081 | 0x0084 => {}
+            // VGCS/VBS.
+            0x0082 => return Err(StatusWord::CONTEXT_NOT_SUPPORTED.into()),
             _ => return Err(StatusWord::INCORRECT_P1P2.into()),
         }
         if command.data.is_empty() {
             return Err(StatusWord::WRONG_LENGTH.into());
         }
-        let (rand, rest) = length_value(command.data)?;
-        if command.p2 == 0x80 {
-            return if rest.is_empty() {
-                Ok(Authenticate::Gsm { rand })
-            } else {
-                Err(StatusWord::INCORRECT_DATA.into())
-            };
-        }
-        match length_value(rest)? {
-            (autn, []) => Ok(Authenticate::Umts { rand, autn }),
-            _ => Err(StatusWord::INCORRECT_DATA.into()),
-        }
+        let parsed = match (command.p2, command.data) {
+            (0x80, data) => pair(data).and_then(|(rand, rest)| {
+                if rest.is_empty() { Some(Authenticate::Gsm { rand: rand.try_into().ok()? }) } else { None }
+            }),
+            (0x81, data) => challenge(data).map(|(rand, autn)| Authenticate::Umts { rand, autn }),
+            (_, [BOOTSTRAPPING, data @ ..]) => {
+                challenge(data).map(|(rand, autn)| Authenticate::Bootstrapping { rand, autn })
+            }
+            (_, [NAF_DERIVATION, data @ ..]) => {
+                pairs(data).map(|(naf_id, impi)| Authenticate::NafDerivation { naf_id, impi })
+            }
+            _ => None,
+        };
+        parsed.ok_or(Refusal(StatusWord::INCORRECT_DATA))
     }
 }
 
-/// Answers a challenge, after the sequence number that it used is stored.
+/// Answers a challenge, after what it changes is stored; or derives a key of GBA.
 ///
 /// Errors: no application that authenticates is active (6985), its PIN was not presented (6982), wrong MAC (9862),
-/// context not supported (9864), the store does not write (6581).
+/// context not supported (9864), the store does not write (6581), and those of [`Gba`].
 pub(super) fn authenticate(cx: &mut Context<'_>, command: &Authenticate<'_>) -> Outcome {
     let adf = usim::active(cx)?;
-    let profile = cx.profile.as_deref_mut().ok_or(StatusWord::CONDITIONS_OF_USE)?;
+    let profile = cx.profile.as_deref().ok_or(StatusWord::CONDITIONS_OF_USE)?;
     let place = profile.naas.iter().position(|naa| naa.adf == adf).ok_or(StatusWord::CONDITIONS_OF_USE)?;
     usim::check_pin(profile, &cx.interface.verified, adf)?;
-    let with_kc = usim::has_service(profile, adf, Service::GsmAccess);
-    let gsm_context = usim::has_service(profile, adf, Service::GsmSecurityContext);
-    let naa = profile.naas.get_mut(place).ok_or(StatusWord::CONDITIONS_OF_USE)?;
-    let (rand, autn) = match *command {
-        Authenticate::Umts { rand, autn } => (rand, autn),
+    match *command {
         Authenticate::Gsm { rand } => {
-            if !gsm_context {
+            if !usim::has_service(profile, adf, Service::GsmSecurityContext) {
                 return Err(StatusWord::CONTEXT_NOT_SUPPORTED.into());
             }
-            return Ok(Response::data(gsm_answer(&naa::keys_for_gsm(naa, rand))?));
+            let keys = naa::keys_for_gsm(profile.naas.get(place).ok_or(StatusWord::CONDITIONS_OF_USE)?, rand);
+            Ok(Response::data(fields(None, &[&keys.sres(), &keys.kc()])?))
         }
-    };
-    match naa::authenticate(naa, rand, autn) {
-        naa::Outcome::WrongMac => Err(StatusWord::INCORRECT_MAC.into()),
-        naa::Outcome::Resynchronise { auts } => {
-            let mut answer = Vec::new();
-            answer.try_extend(&[SYNCHRONISATION_FAILURE, 14])?;
-            answer.try_extend(&auts)?;
-            Ok(Response::data(answer))
+        Authenticate::Umts { rand, autn } => check(cx, adf, place, rand, autn, None),
+        Authenticate::Bootstrapping { rand, autn } => {
+            let gba = Gba::of(profile, adf)?;
+            check(cx, adf, place, rand, autn, Some(gba))
         }
-        naa::Outcome::Accepted { keys, sqn } => {
-            let answer = umts_answer(&keys, with_kc)?;
-            if let Some(sqn) = sqn {
-                let previous = naa::accept(naa, sqn);
-                if let Err(error) = profile.store_hot(cx.env.store) {
-                    let mut answer = answer;
-                    answer.zeroize();
-                    if let Some(naa) = profile.naas.get_mut(place) {
-                        naa::restore(naa, sqn, previous);
-                    }
-                    return Err(error.into());
-                }
-            }
-            Ok(Response::data(answer))
-        }
+        Authenticate::NafDerivation { naf_id, impi } => Gba::of(profile, adf)?.derive(cx, place, naf_id, impi),
     }
 }
 
-/// `DB`, then RES, CK, IK and, if GSM access is a service, Kc, each behind its length.
-fn umts_answer(keys: &Keys, with_kc: bool) -> Result<Vec<u8>, OutOfMemory> {
+/// Checks a challenge for the application at `place`. With `gba` the keys stay in the card.
+fn check(
+    cx: &mut Context<'_>,
+    adf: FileIndex,
+    place: usize,
+    rand: &[u8; CHALLENGE_LEN],
+    autn: &[u8; CHALLENGE_LEN],
+    gba: Option<Gba>,
+) -> Outcome {
+    let profile = cx.profile.as_deref_mut().ok_or(StatusWord::CONDITIONS_OF_USE)?;
+    let with_kc = usim::has_service(profile, adf, Service::GsmAccess);
+    let naa = profile.naas.get_mut(place).ok_or(StatusWord::CONDITIONS_OF_USE)?;
+    let (keys, sqn) = match naa::authenticate(naa, rand, autn) {
+        naa::Outcome::WrongMac => return Err(StatusWord::INCORRECT_MAC.into()),
+        naa::Outcome::Resynchronise { auts } => {
+            return Ok(Response::data(fields(Some(SYNCHRONISATION_FAILURE), &[&auts])?));
+        }
+        naa::Outcome::Accepted { keys, sqn } => (keys, sqn),
+    };
+    let mut answer = Zeroizing::new(match gba {
+        Some(_) => answer(&[keys.res()])?,
+        None if with_kc => answer(&[keys.res(), &keys.ck, &keys.ik, &keys.kc()])?,
+        None => answer(&[keys.res(), &keys.ck, &keys.ik])?,
+    });
+    let previous_seq = sqn.map(|sqn| naa::accept(naa, sqn));
+    let previous_bootstrapping = gba.map(|_| naa.bootstrapping.replace(keys.bootstrapping(rand)));
+    if (sqn.is_some() || gba.is_some())
+        && let Err(error) = profile.store_hot(cx.env.store)
+    {
+        if let Some(naa) = profile.naas.get_mut(place) {
+            if let (Some(sqn), Some(previous)) = (sqn, previous_seq) {
+                naa::restore(naa, sqn, previous);
+            }
+            if let Some(previous) = previous_bootstrapping {
+                naa.bootstrapping = previous;
+            }
+        }
+        return Err(error.into());
+    }
+    if let Some(gba) = gba {
+        gba.publish(cx, rand)?;
+    }
+    Ok(Response::data(core::mem::take(&mut *answer)))
+}
+
+/// The answer of a success: `DB`, then each value behind its length.
+pub(super) fn answer(values: &[&[u8]]) -> Result<Vec<u8>, OutOfMemory> {
+    fields(Some(SUCCESSFUL), values)
+}
+
+/// A first byte, if any, then each value of at most 255 bytes behind its length.
+fn fields(first: Option<u8>, values: &[&[u8]]) -> Result<Vec<u8>, OutOfMemory> {
     let mut answer = Vec::new();
     // Room for everything, the status word too: growing would leave copies of the keys behind.
-    answer.try_reserve_exact(1 + 17 + 17 + 17 + 9 + 2).map_err(|_| OutOfMemory)?;
-    answer.try_push(SUCCESSFUL)?;
-    put(&mut answer, keys.res())?;
-    put(&mut answer, &keys.ck)?;
-    put(&mut answer, &keys.ik)?;
-    if with_kc {
-        put(&mut answer, &keys.kc())?;
+    let room = values.iter().fold(3usize, |sum, value| sum.saturating_add(1).saturating_add(value.len()));
+    answer.try_reserve_exact(room).map_err(|_| OutOfMemory)?;
+    if let Some(first) = first {
+        answer.try_push(first)?;
+    }
+    for value in values {
+        answer.try_push(u8::try_from(value.len()).unwrap_or(u8::MAX))?;
+        answer.try_extend(value)?;
     }
     Ok(answer)
 }
 
-/// SRES and Kc, each behind its length.
-fn gsm_answer(keys: &Keys) -> Result<Vec<u8>, OutOfMemory> {
-    let mut answer = Vec::new();
-    answer.try_reserve_exact(5 + 9 + 2).map_err(|_| OutOfMemory)?;
-    put(&mut answer, &keys.sres())?;
-    put(&mut answer, &keys.kc())?;
-    Ok(answer)
+/// A value behind its length, and what follows it.
+pub(super) fn pair(data: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = data.split_first()?;
+    rest.split_at_checked(usize::from(*length))
 }
 
-fn put(answer: &mut Vec<u8>, value: &[u8]) -> Result<(), OutOfMemory> {
-    answer.try_push(u8::try_from(value.len()).unwrap_or(u8::MAX))?;
-    answer.try_extend(value)
-}
-
-/// The 16 bytes behind their length, and what follows them.
-fn length_value(data: &[u8]) -> Result<(&[u8; CHALLENGE_LEN], &[u8]), Refusal> {
-    match data.split_first() {
-        Some((16, rest)) => rest.split_first_chunk().ok_or(Refusal(StatusWord::INCORRECT_DATA)),
-        _ => Err(StatusWord::INCORRECT_DATA.into()),
+/// Two values, each behind its length, and nothing else.
+fn pairs(data: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (first, rest) = pair(data)?;
+    match pair(rest)? {
+        (second, []) => Some((first, second)),
+        _ => None,
     }
+}
+
+/// RAND and AUTN.
+fn challenge(data: &[u8]) -> Option<(&[u8; CHALLENGE_LEN], &[u8; CHALLENGE_LEN])> {
+    let (rand, autn) = pairs(data)?;
+    Some((rand.try_into().ok()?, autn.try_into().ok()?))
 }

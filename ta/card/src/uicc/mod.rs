@@ -15,6 +15,7 @@ mod binary;
 mod challenge;
 mod channel;
 mod fcp;
+mod gba;
 mod identity;
 mod interface;
 mod isdr;

@@ -4,6 +4,7 @@ mod aka;
 mod boot;
 mod channels;
 mod files;
+mod gba;
 mod identity;
 mod pin;
 mod random;
