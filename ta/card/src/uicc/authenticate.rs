@@ -75,7 +75,7 @@ pub(super) fn authenticate(cx: &mut Context<'_>, command: &Authenticate<'_>) -> 
                 return Err(StatusWord::CONTEXT_NOT_SUPPORTED.into());
             }
             let keys = naa::keys_for_gsm(profile.naas.get(place).ok_or(StatusWord::CONDITIONS_OF_USE)?, rand);
-            Ok(Response::data(fields(None, &[&keys.sres(), &keys.kc()])?))
+            Ok(Response::data(fields(cx.interface.memory()?, None, &[&keys.sres(), &keys.kc()])?))
         }
         Authenticate::Umts { rand, autn } => check(cx, adf, place, rand, autn, None),
         Authenticate::Bootstrapping { rand, autn } => {
@@ -101,14 +101,16 @@ fn check(
     let (keys, sqn) = match naa::authenticate(naa, rand, autn) {
         naa::Outcome::WrongMac => return Err(StatusWord::INCORRECT_MAC.into()),
         naa::Outcome::Resynchronise { auts } => {
-            return Ok(Response::data(fields(Some(SYNCHRONISATION_FAILURE), &[&auts])?));
+            let memory = cx.interface.memory()?;
+            return Ok(Response::data(fields(memory, Some(SYNCHRONISATION_FAILURE), &[&auts])?));
         }
         naa::Outcome::Accepted { keys, sqn } => (keys, sqn),
     };
+    let memory = cx.interface.memory()?;
     let mut answer = Zeroizing::new(match gba {
-        Some(_) => answer(&[keys.res()])?,
-        None if with_kc => answer(&[keys.res(), &keys.ck, &keys.ik, &keys.kc()])?,
-        None => answer(&[keys.res(), &keys.ck, &keys.ik])?,
+        Some(_) => answer(memory, &[keys.res()])?,
+        None if with_kc => answer(memory, &[keys.res(), &keys.ck, &keys.ik, &keys.kc()])?,
+        None => answer(memory, &[keys.res(), &keys.ck, &keys.ik])?,
     });
     let previous_seq = sqn.map(|sqn| naa::accept(naa, sqn));
     let previous_bootstrapping = gba.map(|_| naa.bootstrapping.replace(keys.bootstrapping(rand)));
@@ -132,16 +134,14 @@ fn check(
 }
 
 /// The answer of a success: `DB`, then each value behind its length.
-pub(super) fn answer(values: &[&[u8]]) -> Result<Vec<u8>, OutOfMemory> {
-    fields(Some(SUCCESSFUL), values)
+pub(super) fn answer(memory: Vec<u8>, values: &[&[u8]]) -> Result<Vec<u8>, OutOfMemory> {
+    fields(memory, Some(SUCCESSFUL), values)
 }
 
-/// A first byte, if any, then each value of at most 255 bytes behind its length.
-fn fields(first: Option<u8>, values: &[&[u8]]) -> Result<Vec<u8>, OutOfMemory> {
-    let mut answer = Vec::new();
-    // Room for everything, the status word too: growing would leave copies of the keys behind.
-    let room = values.iter().fold(3usize, |sum, value| sum.saturating_add(1).saturating_add(value.len()));
-    answer.try_reserve_exact(room).map_err(|_| OutOfMemory)?;
+/// A first byte, if any, then each value of at most 255 bytes behind its length. All values of the contexts fit in
+/// `memory`, so that nothing grows and leaves copies of keys behind.
+fn fields(memory: Vec<u8>, first: Option<u8>, values: &[&[u8]]) -> Result<Vec<u8>, OutOfMemory> {
+    let mut answer = memory;
     if let Some(first) = first {
         answer.try_push(first)?;
     }

@@ -73,7 +73,7 @@ impl Gba {
             entry.primitive(B_TID, b_tid)?;
             note(cx, list, entry.as_bytes(), name_len)?;
         }
-        Ok(Response::data(answer(&[key.as_slice()])?))
+        Ok(Response::data(answer(cx.interface.memory()?, &[key.as_slice()])?))
     }
 }
 

@@ -4,7 +4,6 @@ use super::access::Operation;
 use super::{Context, Outcome, Refusal, no_data};
 use crate::profile::{FileIndex, FileKind};
 use teuicc_apdu::{Command, Response, StatusWord, ins};
-use teuicc_tlv::try_copy;
 
 /// Which record of which file: P1 and P2.
 #[derive(Clone, Copy)]
@@ -114,8 +113,9 @@ impl Read {
 pub(super) fn read(cx: &mut Context<'_>, command: Read) -> Outcome {
     let (index, records) = open(cx, command.place, Operation::read(ins::READ_RECORD))?;
     let number = records.find(command.place.which, cx.channel.record)?;
-    let record = cx.profile()?.content(index).get(records.range(number)).ok_or(StatusWord::RECORD_NOT_FOUND)?;
-    let data = try_copy(record)?;
+    let profile = cx.profile.as_deref().ok_or(StatusWord::FILE_NOT_FOUND)?;
+    let record = profile.content(index).get(records.range(number)).ok_or(StatusWord::RECORD_NOT_FOUND)?;
+    let data = cx.interface.copy(record)?;
     if matches!(command.place.which, Which::Next | Which::Previous) {
         cx.channel.record = Some(number);
     }
