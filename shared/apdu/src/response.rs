@@ -81,6 +81,8 @@ status_words! {
     INCORRECT_MAC = 0x9862;
     /// Authentication error, security context not supported (TS 31.102 section 7.3.1).
     CONTEXT_NOT_SUPPORTED = 0x9864;
+    /// Authentication error, no memory space available (TS 31.102 section 7.3.1).
+    AUTHENTICATION_NO_MEMORY = 0x9866;
 }
 
 impl StatusWord {

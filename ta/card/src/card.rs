@@ -65,13 +65,8 @@ impl<R: Rng, S: Store> Card<R, S> {
         if out_of_memory.try_extend(&[version::CURRENT, Error::OutOfMemory.code()]).is_err() {
             return Vec::new();
         }
-        let mut response = self.answer(request).unwrap_or_else(teuicc_wire::Response::Error);
-        let encoded = response.encode().unwrap_or(out_of_memory);
-        if let teuicc_wire::Response::Transmitted(done) = &mut response {
-            // It may hold CK and IK.
-            done.last.zeroize();
-        }
-        encoded
+        let answered = self.answer(request);
+        answered.or_else(|error| teuicc_wire::Response::Error(error).encode()).unwrap_or(out_of_memory)
     }
 
     /// Powers or resets an interface; the answer to reset, at most 32 bytes. Errors: a card that did not boot.
@@ -107,6 +102,18 @@ impl<R: Rng, S: Store> Card<R, S> {
         running.transmit(&mut self.platform, interface, command)
     }
 
+    /// Gives a response of [`Card::transmit`] back when it is done with: it is wiped, and its memory serves the next one
+    /// on this interface.
+    pub fn reuse(&mut self, interface: Interface, mut response: Response) {
+        // It may hold CK and IK.
+        response.data.zeroize();
+        if let Ok(running) = &mut self.state
+            && let Some(state) = running.interface(interface)
+        {
+            state.reuse(response.data);
+        }
+    }
+
     /// Whether a proactive command waits to be fetched on the modem's interface.
     #[must_use]
     pub fn proactive_pending(&self) -> bool {
@@ -131,7 +138,7 @@ impl<R: Rng, S: Store> Card<R, S> {
         self.state.as_mut().map_err(|error| *error)
     }
 
-    fn answer(&mut self, request: &[u8]) -> Result<teuicc_wire::Response, Error> {
+    fn answer(&mut self, request: &[u8]) -> Result<Vec<u8>, Error> {
         if request.len() > MAX_MESSAGE {
             return Err(Error::Malformed);
         }
@@ -139,27 +146,36 @@ impl<R: Rng, S: Store> Card<R, S> {
             DecodeError::Version(_) => Error::Version,
             _ => Error::Malformed,
         })?;
-        match request {
-            Request::Hello => self.hello().map(teuicc_wire::Response::Hello),
+        let response = match request {
+            Request::Hello => teuicc_wire::Response::Hello(self.hello()?),
             Request::PowerUp(interface) => {
                 let atr = self.power_up(interface)?;
-                Ok(teuicc_wire::Response::Atr(try_copy(atr).map_err(no_memory)?))
+                teuicc_wire::Response::Atr(try_copy(atr).map_err(no_memory)?)
             }
-            Request::PowerDown(interface) => self.power_down(interface).map(|()| teuicc_wire::Response::Done),
+            Request::PowerDown(interface) => {
+                self.power_down(interface)?;
+                teuicc_wire::Response::Done
+            }
             Request::Transmit { interface, commands } => {
-                self.transmit_all(interface, commands).map(teuicc_wire::Response::Transmitted)
+                let response = teuicc_wire::Response::Transmitted(self.transmit_all(interface, commands)?);
+                let encoded = response.encode();
+                if let teuicc_wire::Response::Transmitted(done) = response {
+                    self.reuse(interface, Response::data(done.last));
+                }
+                return encoded.map_err(no_memory);
             }
             Request::FactoryRequest(request) => {
                 let running = self.state.as_mut().map_err(|error| *error)?;
                 let csr = running.euicc.factory_request(&mut self.platform.env(), &request)?;
-                Ok(teuicc_wire::Response::CertificateRequest(csr))
+                teuicc_wire::Response::CertificateRequest(csr)
             }
             Request::Personalize(settings) => {
                 let running = self.state.as_mut().map_err(|error| *error)?;
                 running.euicc.personalize(&mut self.platform.env(), &settings)?;
-                Ok(teuicc_wire::Response::Done)
+                teuicc_wire::Response::Done
             }
-        }
+        };
+        response.encode().map_err(no_memory)
     }
 
     fn hello(&mut self) -> Result<Hello, Error> {
@@ -176,16 +192,17 @@ impl<R: Rng, S: Store> Card<R, S> {
             return Err(Error::NotPowered);
         }
         let mut executed = 0u16;
-        let mut last = Vec::new();
+        let mut last = None;
         for command in commands {
             let response = self.transmit(interface, command)?;
             executed = executed.saturating_add(1);
             let go_on = response.data.is_empty() && response.sw == StatusWord::OK;
-            last = response.into_bytes().map_err(no_memory)?;
+            last = Some(response);
             if !go_on || executed == u16::MAX {
                 break;
             }
         }
+        let last = last.map_or(Ok(Vec::new()), Response::into_bytes).map_err(no_memory)?;
         let proactive_pending = self.proactive_pending();
         Ok(Transmitted { executed, last, proactive_pending, card_changed: self.take_card_changed() })
     }

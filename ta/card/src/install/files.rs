@@ -19,12 +19,10 @@ const UST_FID: u16 = 0x6F38;
 /// EF.IST in an ADF ISIM.
 const IST_FID: u16 = 0x6F07;
 
-/// A part of a template that needs a service which the card has not got (additional-information of the report).
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Missing {
-    Gba = 1,
-    Mbms = 2,
-}
+/// The service of the UST that files of MBMS belong to, which the card has not got.
+const MBMS_SECURITY: u16 = 69;
+/// additional-information of the report for files that are left out: MBMS.
+const MBMS_LEFT_OUT: u8 = 2;
 
 impl Build {
     /// Creates the files of a template element.
@@ -40,11 +38,11 @@ impl Build {
         let mut made: Vec<Option<FileIndex>> = Vec::new();
         made.try_resize(template.files.len(), None)?;
         let mut first_directory = None;
-        let mut reported: Option<Missing> = None;
+        let mut reported = false;
         for entry in element.creations() {
-            if let Some(missing) = missing_service(kind, entry.definition.services) {
-                if reported.replace(missing) != Some(missing) {
-                    let status = PeStatus::new(StatusCode::FeatureNotSupported).with_additional(missing as u8);
+            if is_for_mbms(kind, entry.definition.services) {
+                if !core::mem::replace(&mut reported, true) {
+                    let status = PeStatus::new(StatusCode::FeatureNotSupported).with_additional(MBMS_LEFT_OUT);
                     self.warn(status.of(identification).at(0))?;
                 }
                 continue;
@@ -294,20 +292,7 @@ pub(crate) fn kind_of(file: &EffectiveFile<'_>) -> Option<FileKind> {
     })
 }
 
-/// What a file needs that the card has not got, if all services that it belongs to need it.
-fn missing_service(kind: PeKind, services: &[u16]) -> Option<Missing> {
-    let (gba, mbms): (&[u16], &[u16]) = match kind {
-        PeKind::OptUsim | PeKind::Usim => (&[68, 76], &[69]),
-        PeKind::OptIsim | PeKind::Isim => (&[2, 4], &[]),
-        _ => return None,
-    };
-    let all =
-        |unavailable: &[u16]| !services.is_empty() && services.iter().all(|service| unavailable.contains(service));
-    if all(gba) {
-        Some(Missing::Gba)
-    } else if all(mbms) {
-        Some(Missing::Mbms)
-    } else {
-        None
-    }
+/// Whether a file of a template belongs to MBMS security and to nothing else.
+fn is_for_mbms(kind: PeKind, services: &[u16]) -> bool {
+    matches!(kind, PeKind::Usim | PeKind::OptUsim) && services == [MBMS_SECURITY]
 }

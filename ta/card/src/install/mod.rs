@@ -283,7 +283,7 @@ impl Build {
             ProfileElement::GenericFileManagement(commands) => self.file_management(*commands),
             ProfileElement::PinCodes(codes) => self.pin_codes(codes),
             ProfileElement::PukCodes(codes) => self.puk_codes(*codes),
-            ProfileElement::AkaParameter(parameter) => self.aka_parameter(parameter, element),
+            ProfileElement::AkaParameter(parameter) => self.aka_parameter(parameter),
             ProfileElement::CdmaParameter(_) => self.keep(element.raw),
             ProfileElement::SecurityDomain(domain) => self.security_domain(domain, element.raw),
             ProfileElement::Rfm(rfm) => self.rfm(rfm, element.raw),

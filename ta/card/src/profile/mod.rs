@@ -191,6 +191,16 @@ pub struct Naa {
     pub sqn_age_limit: u64,
     /// SEQ_MS by IND (TS 33.102 annex C.1.1.1): 43-bit numbers.
     pub seq: [u64; 32],
+    /// The last bootstrapping of GBA, if there was one.
+    pub bootstrapping: Option<Bootstrapping>,
+}
+
+/// What the card keeps of a bootstrapping (TS 33.220 section 5.3.2).
+pub struct Bootstrapping {
+    /// RAND.
+    pub rand: [u8; 16],
+    /// Ks: CK, then IK.
+    pub ks: [u8; 32],
 }
 
 /// The counter of the last packet that was accepted under a key set (TS 102 225 section 5.1.4).
@@ -224,16 +234,16 @@ pub enum Algorithm {
         /// Length of RES in bytes, 4 to 16.
         res_len: u8,
     },
-    /// TUAK (TS 35.231): kept until the card computes it.
+    /// TUAK (TS 35.231) with a MAC of 8 bytes, CK and IK of 16 bytes, and RES of this many bytes.
     Tuak {
         /// K, 16 or 32 bytes.
         k: Vec<u8>,
         /// TOPc.
         topc: [u8; 32],
-        /// algorithmOptions of the package.
-        options: u8,
-        /// Number of Keccak iterations.
-        keccak_iterations: u8,
+        /// Length of RES in bytes: 4, 8 or 16.
+        res_len: u8,
+        /// Number of Keccak iterations, at least 1.
+        iterations: u8,
     },
 }
 
@@ -245,12 +255,9 @@ impl Algorithm {
                 Algorithm::Milenage { k: *k, opc: *opc, rotations: *rotations, constants: *constants }
             }
             Algorithm::XorTest { k, res_len } => Algorithm::XorTest { k: *k, res_len: *res_len },
-            Algorithm::Tuak { k, topc, options, keccak_iterations } => Algorithm::Tuak {
-                k: try_copy(k)?,
-                topc: *topc,
-                options: *options,
-                keccak_iterations: *keccak_iterations,
-            },
+            Algorithm::Tuak { k, topc, res_len, iterations } => {
+                Algorithm::Tuak { k: try_copy(k)?, topc: *topc, res_len: *res_len, iterations: *iterations }
+            }
         })
     }
 }
@@ -293,6 +300,12 @@ impl Drop for Pin {
 impl Drop for Puk {
     fn drop(&mut self) {
         self.value.zeroize();
+    }
+}
+
+impl Drop for Bootstrapping {
+    fn drop(&mut self) {
+        self.ks.zeroize();
     }
 }
 

@@ -2,15 +2,16 @@
 //!
 //! `Base`, version 1: metadata, kept profile elements, files with their content, PINs without their state, network
 //! access applications without their sequence numbers. `Hot`, version 1: the state of each PIN, the sequence numbers
-//! of each application, the counters of remote management, the changed files with high update activity. `Changes`,
-//! version 1: the other changed files, the files that were created or resized since with all that belongs to them, and
-//! which files were deleted.
+//! and the bootstrapping of each application, the counters of remote management, the changed files with high update
+//! activity. `Changes`, version 1: the other changed files, the files that were created or resized since with all that
+//! belongs to them, and which files were deleted.
 //! No fact is in two of them, except that what was changed, resized or deleted was once otherwise: `Base` is read
 //! first, then `Hot`, then `Changes`, and the last one counts.
 
 use super::codec::{Decoder, Encoder};
 use super::{
-    Algorithm, Definition, File, FileIndex, FileKind, Naa, OtaCounter, Pin, Profile, Puk, Security, SharedPins, Unsaved,
+    Algorithm, Bootstrapping, Definition, File, FileIndex, FileKind, Naa, OtaCounter, Pin, Profile, Puk, Security,
+    SharedPins, Unsaved,
 };
 use crate::platform::{ObjectId, ProfileSlot, Store, StoreError};
 use alloc::vec::Vec;
@@ -148,6 +149,11 @@ impl Profile {
             for seq in &naa.seq {
                 out.fixed(seq.to_be_bytes().split_at(8 - SEQ_LEN).1)?;
             }
+            out.byte(u8::from(naa.bootstrapping.is_some()))?;
+            if let Some(Bootstrapping { rand, ks }) = &naa.bootstrapping {
+                out.fixed(rand)?;
+                out.fixed(ks)?;
+            }
         }
         out.count(self.ota_counters.len())?;
         for counter in &self.ota_counters {
@@ -208,8 +214,13 @@ impl Profile {
         }
         let count = from.count(MAX_NAAS)?;
         from.check(count, |count| *count == self.naas.len())?;
-        for seq in self.naas.iter_mut().flat_map(|naa| &mut naa.seq) {
-            *seq = from.array::<SEQ_LEN>()?.iter().fold(0, |sum, byte| (sum << 8) | u64::from(*byte));
+        for naa in &mut self.naas {
+            for seq in &mut naa.seq {
+                *seq = from.array::<SEQ_LEN>()?.iter().fold(0, |sum, byte| (sum << 8) | u64::from(*byte));
+            }
+            if boolean(&mut from)? {
+                naa.bootstrapping = Some(Bootstrapping { rand: from.array()?, ks: from.array()? });
+            }
         }
         for _ in 0..from.count(MAX_OTA_COUNTERS)? {
             let [domain, version] = from.array()?;
@@ -515,11 +526,11 @@ fn encode_naa(out: &mut Encoder, naa: &Naa) -> Written {
             out.fixed(rotations)?;
             out.runs(constants.as_flattened())
         }
-        Algorithm::Tuak { k, topc, options, keccak_iterations } => {
+        Algorithm::Tuak { k, topc, res_len, iterations } => {
             out.byte(2)?;
             out.bytes(k)?;
             out.fixed(topc)?;
-            out.fixed(&[*options, *keccak_iterations])
+            out.fixed(&[*res_len, *iterations])
         }
         Algorithm::XorTest { k, res_len } => {
             out.byte(3)?;
@@ -546,13 +557,14 @@ fn decode_naa(from: &mut Decoder<'_>, files: &[File]) -> Read<Naa> {
         }
         2 => {
             let k = from.bytes(32)?;
-            from.check((), |()| matches!(k.len(), 16 | 32))?;
-            Algorithm::Tuak { k, topc: from.array()?, options: from.byte()?, keccak_iterations: from.byte()? }
+            let (topc, [res_len, iterations]) = (from.array()?, from.array()?);
+            from.check((), |()| matches!(k.len(), 16 | 32) && matches!(res_len, 4 | 8 | 16) && iterations > 0)?;
+            Algorithm::Tuak { k, topc, res_len, iterations }
         }
         3 => Algorithm::XorTest { k: from.array()?, res_len: from.byte()? },
         _ => return Err(from.corrupt()),
     };
-    Ok(Naa { adf, algorithm, sqn_options, sqn_delta, sqn_age_limit, seq: [0; 32] })
+    Ok(Naa { adf, algorithm, sqn_options, sqn_delta, sqn_age_limit, seq: [0; 32], bootstrapping: None })
 }
 
 fn index(from: &mut Decoder<'_>) -> Read<FileIndex> {

@@ -167,6 +167,7 @@ impl ProfileBuilder {
             sqn_delta: 1 << 28,
             sqn_age_limit: 1 << 28,
             seq: [0; 32],
+            bootstrapping: None,
         });
     }
 
@@ -231,6 +232,27 @@ pub fn profile(slot: ProfileSlot) -> Profile {
     builder.ef(isim, 0x6F02, transparent, Some(0x02), rule::READ_PIN1, b"\x80\x05a@b.c");
     builder.naa(isim, Algorithm::XorTest { k: K_XOR, res_len: 16 });
     builder.build()
+}
+
+/// Gives the USIM of [`profile`] what GET IDENTITY needs: the services 124 and 125, EF.AD with an MNC of 2 digits, and
+/// DF.SAIP with an EF.SUCI_Calc_Info of this content.
+///
+/// # Panics
+/// If the profile has no such USIM.
+#[allow(clippy::expect_used, clippy::indexing_slicing, reason = "for tests")]
+pub fn add_suci(profile: &mut Profile, suci_calc_info: &[u8]) {
+    let usim = profile.adfs().find(|(_, adf)| adf.aid == USIM).map(|(index, _)| index).expect("a USIM");
+    let ust = profile.child(usim, 0x6F38).expect("EF.UST");
+    let services = &mut profile.files[usize::from(ust.0)].content;
+    services.resize(16, 0);
+    services[15] |= 0x18;
+    let mut builder =
+        ProfileBuilder { profile: core::mem::replace(profile, ProfileBuilder::new(profile.slot).build()) };
+    builder.ef(usim, 0x6FAD, FileKind::Transparent, None, rule::READ_ALWAYS, b"\x00\x00\x00\x02");
+    let saip = builder.directory(usim, FileKind::Df, 0x5FD0, &[], &[]);
+    let info = builder.ef(saip, 0x4F01, FileKind::Transparent, None, rule::ALWAYS, suci_calc_info);
+    builder.file(info).visible = false;
+    *profile = builder.build();
 }
 
 /// Stores a profile as an installation does, without a registry. Errors: those of the store.

@@ -5,9 +5,16 @@ use super::toolkit::Session;
 use crate::euicc::Assembly;
 use crate::ota::Reassembly;
 use crate::profile::{FileIndex, FileKind, Profile};
+use alloc::vec::Vec;
 use teuicc_apdu::MAX_CHANNEL;
+use teuicc_tlv::{OutOfMemory, TryBytes};
 
 const CHANNELS: usize = MAX_CHANNEL as usize + 1;
+
+/// Bytes of a short response with its status word: what the memory for response data has at least.
+const SHORT_RESPONSE: usize = 256 + 2;
+/// Most bytes that are kept for the next response.
+const MAX_KEPT: usize = 4 * SHORT_RESPONSE;
 
 /// The state of one interface since its last reset.
 pub(crate) struct InterfaceState {
@@ -21,6 +28,8 @@ pub(crate) struct InterfaceState {
     pub(crate) suspension: Option<Token>,
     /// A short message that comes in parts.
     pub(super) sms: Reassembly,
+    /// Memory for the data of the next response, wiped: selecting and reading take none else.
+    spare: Vec<u8>,
 }
 
 /// What a terminal that suspended the UICC resumes it with.
@@ -38,6 +47,7 @@ impl InterfaceState {
             session: Session::default(),
             suspension: None,
             sms: Reassembly::default(),
+            spare: Vec::new(),
         }
     }
 
@@ -49,6 +59,27 @@ impl InterfaceState {
             basic.select_application(adf);
         }
         state
+    }
+
+    /// Memory for response data: empty, with room for a short response and its status word. Errors: out of memory.
+    pub(super) fn memory(&mut self) -> Result<Vec<u8>, OutOfMemory> {
+        let mut memory = core::mem::take(&mut self.spare);
+        memory.try_reserve_exact(SHORT_RESPONSE).map_err(|_| OutOfMemory)?;
+        Ok(memory)
+    }
+
+    /// A copy of `bytes` as response data. Errors: out of memory.
+    pub(super) fn copy(&mut self, bytes: &[u8]) -> Result<Vec<u8>, OutOfMemory> {
+        let mut memory = self.memory()?;
+        memory.try_extend(bytes)?;
+        Ok(memory)
+    }
+
+    /// Takes the memory of a response back, wiped and empty.
+    pub(crate) fn reuse(&mut self, data: Vec<u8>) {
+        if (SHORT_RESPONSE..=MAX_KEPT).contains(&data.capacity()) {
+            self.spare = data;
+        }
     }
 
     /// Takes the open channel `number` out, to work on it.

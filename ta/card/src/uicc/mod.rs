@@ -18,6 +18,8 @@ mod binary;
 mod challenge;
 mod channel;
 mod fcp;
+mod gba;
+mod identity;
 mod interface;
 mod isdr;
 mod life_cycle;
@@ -28,6 +30,7 @@ mod select;
 mod suspend;
 mod terminal;
 mod toolkit;
+mod usim;
 
 pub(crate) use interface::{AccessDomain, InterfaceState};
 
@@ -116,6 +119,7 @@ const COMMANDS: &[(u8, Coding, Handler)] = &[
         authenticate::authenticate(cx, &authenticate::Authenticate::parse(c)?)
     }),
     (ins::SUSPEND_UICC, Coding::Proprietary, suspend::suspend_or_resume),
+    (ins::GET_IDENTITY, Coding::Proprietary, |cx, c| identity::get(cx, identity::GetIdentity::parse(c)?)),
     (ins::TERMINAL_CAPABILITY, Coding::Proprietary, |_, c| terminal::capability(&terminal::Capability::parse(c)?)),
     (ins::TERMINAL_PROFILE, Coding::Proprietary, |cx, c| toolkit::profile(cx, &toolkit::TerminalProfile::parse(c)?)),
     (ins::ENVELOPE, Coding::Proprietary, |cx, c| toolkit::envelope(cx, &toolkit::Envelope::parse(c)?)),

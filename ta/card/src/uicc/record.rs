@@ -120,8 +120,9 @@ impl Read {
 pub(super) fn read(cx: &mut Context<'_>, command: Read) -> Outcome {
     let (index, records) = open(cx, command.place.sfi, Operation::read(ins::READ_RECORD), has_records)?;
     let number = records.find(command.place.which, cx.channel.record)?;
-    let record = cx.profile()?.content(index).get(records.range(number)).ok_or(StatusWord::RECORD_NOT_FOUND)?;
-    let data = try_copy(record)?;
+    let profile = cx.profile.as_deref().ok_or(StatusWord::FILE_NOT_FOUND)?;
+    let record = profile.content(index).get(records.range(number)).ok_or(StatusWord::RECORD_NOT_FOUND)?;
+    let data = cx.interface.copy(record)?;
     if matches!(command.place.which, Which::Next | Which::Previous) {
         cx.channel.record = Some(number);
     }

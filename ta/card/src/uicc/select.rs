@@ -112,7 +112,7 @@ pub(super) fn select(cx: &mut Context<'_>, command: &Select<'_>) -> Outcome {
     cx.check_shareable(index)?;
     let file = profile.file(index).ok_or(StatusWord::FILE_NOT_FOUND)?;
     // Before anything is selected: there may be no memory for it.
-    let data = if answer { fcp::of_file(profile, index)?.unwrap_or_default() } else { Vec::new() };
+    let data = if answer { fcp::of_file(profile, index, cx.interface.memory()?)? } else { Vec::new() };
     if file.is_directory() {
         cx.channel.select_directory(index);
     } else {
@@ -164,8 +164,7 @@ pub(super) fn status(cx: &mut Context<'_>, command: Status) -> Outcome {
         (Status::NoData, _) => Ok(StatusWord::OK.into()),
         (Status::Fcp, None) => Ok(Response::data(fcp::of_empty_card()?)),
         (Status::Fcp, Some(profile)) => {
-            let fcp = fcp::of_file(profile, cx.channel.directory())?.ok_or(StatusWord::TECHNICAL_PROBLEM)?;
-            Ok(Response::data(fcp))
+            Ok(Response::data(fcp::of_file(profile, cx.channel.directory(), cx.interface.memory()?)?))
         }
         (Status::DfName, profile) => {
             let aid = match cx.channel.application {
@@ -272,7 +271,7 @@ fn select_application(
     }
     let data = match (answer, application, profile) {
         (true, Application::IsdR, _) => cx.euicc.select_response()?,
-        (true, Application::Adf(adf), Some(profile)) => fcp::of_file(profile, adf)?.unwrap_or_default(),
+        (true, Application::Adf(adf), Some(profile)) => fcp::of_file(profile, adf, cx.interface.memory()?)?,
         _ => Vec::new(),
     };
     match application {

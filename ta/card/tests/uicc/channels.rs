@@ -136,9 +136,9 @@ fn checks_come_in_the_documented_order() {
         ("10FF0000", 0x6884),
         ("00FF0000", 0x6D00),
         ("00C0000010", 0x6D00), // GET RESPONSE belongs to the transport
-        ("0078008100", 0x6D00),
-        ("00FE0000", 0x6D00), // TERMINATE CARD USAGE
-        ("807A0000", 0x6D00), // EXCHANGE CAPABILITIES
+        ("0078008100", 0x6E00), // GET IDENTITY is a command of another class
+        ("00FE0000", 0x6D00),   // TERMINATE CARD USAGE
+        ("807A0000", 0x6D00),   // EXCHANGE CAPABILITIES
         ("80A4050C", 0x6E00),
         ("80E2910003BF2000", 0x6D00), // without the ISD-R
         ("00A4050C", 0x6A86),

@@ -6,6 +6,8 @@ mod ber_tlv;
 mod boot;
 mod channels;
 mod files;
+mod gba;
+mod identity;
 mod life_cycle;
 #[path = "../model/mod.rs"]
 mod model;
