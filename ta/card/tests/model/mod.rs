@@ -486,6 +486,9 @@ fn command(class: u8, channel: usize, [ins, p1, p2]: [u8; 3], data: &[u8]) -> Ve
 pub(crate) fn run(stream: &[u8]) {
     let mut model = Model::new();
     let mut stream = Stream(stream);
+    for on in [0, 0, 0, 1, 1, 1] {
+        assert!(model.send(on, &command(0x00, 0, [0x70, 0x00, 0x00], &[])).is_ok());
+    }
     let mut commands = 0;
     while !stream.0.is_empty() && commands < 400 {
         commands += 1;
@@ -493,8 +496,8 @@ pub(crate) fn run(stream: &[u8]) {
         let (on, channel) = (usize::from(head >> 7), usize::from(head >> 5 & 3));
         let p = |class, header, data: &[u8]| command(class, channel, header, data);
         let apdu = match head & 0x1F {
-            0 => p(0x00, [0x70, 0x00, 0x00], &[]),
-            1 => p(0x00, [0x70, 0x80, stream.byte() & 3], &[]),
+            0 => command(0x00, channel * usize::from(stream.byte() & 1), [0x70, 0x00, 0x00], &[]),
+            1 => command(0x00, 0, [0x70, 0x80, stream.byte() & 3], &[]),
             2 | 3 | 29 => {
                 let (path, ..) = EFS[stream.below(EFS.len())];
                 let path: Vec<u8> = path.iter().flat_map(|fid| fid.to_be_bytes()).collect();
@@ -559,7 +562,8 @@ pub(crate) fn run(stream: &[u8]) {
                 let mut data = stream.bytes(length);
                 data[0] = [0x80 + 13, 0x85, 0x86, data[0]][stream.below(4)];
                 if let Some(value) = data.get(1) {
-                    data[1] = value & 0x0F;
+                    // Whole, in blocks, or wrong.
+                    data[1] = if value & 0xC0 == 0 { value & 0x0F } else { length as u8 - 2 };
                 }
                 p(0x80, [0xDB, 0x00, [0x80, 0x84, 0x82, 0x00, 0x40][stream.below(5)]], &data)
             }
