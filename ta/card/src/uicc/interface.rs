@@ -1,7 +1,7 @@
 //! What an interface remembers between two resets: channels, PIN verification, the toolkit session.
 
 use super::ber_tlv::Transfer;
-use super::toolkit::Session;
+use super::proactive::Session;
 use crate::euicc::Assembly;
 use crate::profile::{FileIndex, Profile};
 use teuicc_apdu::MAX_CHANNEL;
@@ -14,7 +14,7 @@ pub(crate) struct InterfaceState {
     channels: [Option<Channel>; CHANNELS],
     /// PINs that were presented.
     pub(crate) verified: Verified,
-    /// The toolkit session.
+    /// The proactive session.
     pub(crate) session: Session,
     /// The token that resumes this interface after it lost its power, if SUSPEND UICC was the last command.
     pub(crate) suspension: Option<Token>,

@@ -22,6 +22,7 @@ mod interface;
 mod isdr;
 mod life_cycle;
 mod pin;
+pub(crate) mod proactive;
 mod record;
 mod search;
 mod select;
@@ -118,9 +119,9 @@ const COMMANDS: &[(u8, Coding, Handler)] = &[
     (ins::SUSPEND_UICC, Coding::Proprietary, suspend::suspend_or_resume),
     (ins::TERMINAL_CAPABILITY, Coding::Proprietary, |_, c| terminal::capability(&terminal::Capability::parse(c)?)),
     (ins::TERMINAL_PROFILE, Coding::Proprietary, |cx, c| toolkit::profile(cx, &toolkit::TerminalProfile::parse(c)?)),
-    (ins::ENVELOPE, Coding::Proprietary, |_, c| toolkit::envelope(&toolkit::Envelope::parse(c)?)),
+    (ins::ENVELOPE, Coding::Proprietary, |cx, c| toolkit::envelope(cx, &toolkit::Envelope::parse(c)?)),
     (ins::FETCH, Coding::Proprietary, |cx, c| toolkit::fetch(cx, toolkit::Fetch::parse(c)?)),
-    (ins::TERMINAL_RESPONSE, Coding::Proprietary, |cx, c| toolkit::response(cx, &toolkit::TerminalResponse::parse(c)?)),
+    (ins::TERMINAL_RESPONSE, Coding::Proprietary, |cx, c| toolkit::response(cx, toolkit::TerminalResponse::parse(c)?)),
     (ins::STORE_DATA, Coding::Proprietary, isdr::store_data),
 ];
 
@@ -212,7 +213,11 @@ impl Context<'_> {
         if !matches!(command.ins, ins::RETRIEVE_DATA | ins::SET_DATA) {
             self.channel.transfer = ber_tlv::Transfer::None;
         }
-        handler(self, command)
+        let outcome = handler(self, command);
+        if command.ins == ins::STATUS {
+            self.interface.session.polled();
+        }
+        outcome
     }
 
     /// The enabled profile. Errors: none is enabled, so no file is there.

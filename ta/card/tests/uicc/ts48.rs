@@ -52,7 +52,7 @@ fn boot_sequence() {
         bench.ok("00A4000402 2F05");
         assert_eq!(bench.sw("00B0000002"), 0x9000);
         bench.ok("80AA000005 A903830107");
-        bench.ok("801000000F FFFFFFFF7F1F00DFFF00001FE20807");
+        bench.ok("801000000F FFFFDFFF7F1F00DFFF00001FE20807");
         // EF.DIR names the USIM, which is then selected by the beginning of its AID.
         bench.ok("00A4000402 2F00");
         assert_eq!(&bench.ok("00B2010400")[..22], "61144F0CA0000000871002");
