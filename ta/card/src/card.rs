@@ -74,12 +74,15 @@ impl<R: Rng, S: Store> Card<R, S> {
         encoded
     }
 
-    /// Powers or resets an interface; the answer to reset, at most 32 bytes. Errors: a card that did not boot.
+    /// Powers or resets an interface, after writing what is kept in memory for it; the answer to reset, at most 32
+    /// bytes. Errors: a card that did not boot.
     pub fn power_up(&mut self, interface: Interface) -> Result<&'static [u8], Error> {
-        let running = self.running()?;
+        let running = self.state.as_mut().map_err(|error| *error)?;
         if interface == Interface::Modem {
             // Whatever was enabled meanwhile, the modem is going to see it now.
             running.card_changed = false;
+            // What cannot be written stays in memory; a modem needs its card all the same.
+            let _ = running.store_unsaved(&mut self.platform.store);
         }
         running.power_off(interface);
         *running.interface(interface) = Some(InterfaceState::new());
@@ -92,12 +95,10 @@ impl<R: Rng, S: Store> Card<R, S> {
     pub fn power_down(&mut self, interface: Interface) -> Result<(), Error> {
         let running = self.state.as_mut().map_err(|error| *error)?;
         running.power_off(interface);
-        match &mut running.profile {
-            Some(profile) if interface == Interface::Modem && profile.unsaved.hot => {
-                profile.store_hot(&mut self.platform.store).map_err(wire_error)
-            }
-            _ => Ok(()),
+        if interface == Interface::Modem {
+            running.store_unsaved(&mut self.platform.store).map_err(wire_error)?;
         }
+        Ok(())
     }
 
     /// Executes one command APDU; the response is whole. Errors: a card that did not boot, an interface without
@@ -253,6 +254,14 @@ impl Running {
             response.sw = StatusWord::proactive_pending(length);
         }
         Ok(response)
+    }
+
+    /// Writes what the modem wrote and is only kept in memory: at most 1 replace. Errors: those of the store.
+    fn store_unsaved(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
+        match &mut self.profile {
+            Some(profile) if profile.unsaved.hot => profile.store_hot(store),
+            _ => Ok(()),
+        }
     }
 
     /// Leaves the profile that is not enabled any more. The switch itself is committed already, so nothing here may

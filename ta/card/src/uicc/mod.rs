@@ -34,7 +34,7 @@ pub(crate) use interface::InterfaceState;
 
 use crate::euicc::{Effect, Euicc, Toolkit};
 use crate::platform::{Env, StoreError};
-use crate::profile::{FileIndex, FileKind, Profile};
+use crate::profile::{FileIndex, FileKind, MAX_UPDATES, Profile};
 use access::Operation;
 use alloc::vec::Vec;
 use interface::Channel;
@@ -279,8 +279,9 @@ impl Context<'_> {
         Ok(file.kind)
     }
 
-    /// Changes the content of an EF and stores it, unless it is of those that are kept in memory until the modem
-    /// powers down. A change that changes nothing is not written.
+    /// Changes the content of an EF and stores it. What a terminal rewrites all the time is only kept in memory, but
+    /// stored too if it takes back a security context, and after a number of such updates. A change that changes
+    /// nothing is not written.
     ///
     /// Errors: the store does not write; the content is then what it was.
     fn change_content(&mut self, index: FileIndex, change: impl FnOnce(&mut [u8])) -> Result<(), Refusal> {
@@ -297,14 +298,27 @@ impl Context<'_> {
         if *changed == profile.content(index) {
             return Ok(());
         }
-        let in_memory = profile.file(profile.content_owner(index)).is_some_and(|file| file.high_update());
+        let owner = profile.content_owner(index);
+        let is_hot = profile.is_hot(owner);
+        let takes_back =
+            profile.usable_contexts(owner, &changed) < profile.usable_contexts(owner, profile.content(owner));
         let content = profile.content_mut(index).ok_or(StatusWord::FILE_NOT_FOUND)?;
         core::mem::swap(content, &mut *changed);
         let mut previous = changed;
-        if in_memory {
-            return Ok(());
-        }
-        if let Err(error) = profile.store_changes(self.env.store) {
+        let stored = if !is_hot {
+            profile.store_changes(self.env.store)
+        } else if takes_back {
+            profile.store_hot(self.env.store)
+        } else {
+            profile.unsaved.updates = profile.unsaved.updates.saturating_add(1);
+            if profile.unsaved.updates >= MAX_UPDATES {
+                // Nobody was promised that it would be stored now: if it cannot be, there are other moments.
+                let _ = profile.store_hot(self.env.store);
+                profile.unsaved.updates = 0;
+            }
+            Ok(())
+        };
+        if let Err(error) = stored {
             if let Some(content) = profile.content_mut(index) {
                 core::mem::swap(content, &mut *previous);
             }

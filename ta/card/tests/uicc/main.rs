@@ -12,6 +12,7 @@ mod model;
 mod modems;
 mod pin;
 mod random;
+mod rewritten;
 mod rules;
 mod search;
 mod select;
