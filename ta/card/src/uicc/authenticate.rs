@@ -139,7 +139,7 @@ fn put(answer: &mut Vec<u8>, value: &[u8]) -> Result<(), OutOfMemory> {
 
 /// The application PIN of an ADF: the first global or local PIN 1 to 8 in its PIN status template (TS 102 221 section
 /// 9.4.2). `None` if the application has none.
-fn application_pin(profile: &Profile, adf: FileIndex) -> Option<u8> {
+pub(super) fn application_pin(profile: &Profile, adf: FileIndex) -> Option<u8> {
     let template = profile.file(adf).map_or(&[][..], |file| &file.pin_status);
     template.iter().copied().find(|reference| matches!(reference, 0x01..=0x08))
 }

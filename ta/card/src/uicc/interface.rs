@@ -1,6 +1,7 @@
 //! What an interface remembers between two resets: channels, PIN verification, the toolkit session.
 
 use super::ber_tlv::Transfer;
+use super::gsm;
 use super::proactive::Session;
 use crate::euicc::Assembly;
 use crate::profile::{FileIndex, Profile};
@@ -18,6 +19,8 @@ pub(crate) struct InterfaceState {
     pub(crate) session: Session,
     /// The token that resumes this interface after it lost its power, if SUSPEND UICC was the last command.
     pub(crate) suspension: Option<Token>,
+    /// Whether a GSM or a USIM session was begun, which exclude each other.
+    pub(super) gsm: gsm::Session,
 }
 
 /// What a terminal that suspended the UICC resumes it with.
@@ -29,7 +32,13 @@ impl InterfaceState {
         let mut channels = [const { None }; CHANNELS];
         let [basic, ..] = &mut channels;
         *basic = Some(Channel::new());
-        InterfaceState { channels, verified: Verified::default(), session: Session::default(), suspension: None }
+        InterfaceState {
+            channels,
+            verified: Verified::default(),
+            session: Session::default(),
+            suspension: None,
+            gsm: gsm::Session::None,
+        }
     }
 
     /// Takes the open channel `number` out, to work on it.
@@ -79,6 +88,7 @@ impl InterfaceState {
     /// Channels stay open, and those on the ISD-R stay there.
     pub(crate) fn profile_gone(&mut self) {
         self.verified = Verified::default();
+        self.gsm = gsm::Session::None;
         for channel in self.channels.iter_mut().flatten() {
             if channel.application != Application::IsdR {
                 *channel = Channel::new();

@@ -18,6 +18,7 @@ mod binary;
 mod challenge;
 mod channel;
 mod fcp;
+mod gsm;
 mod interface;
 mod isdr;
 mod life_cycle;
@@ -34,10 +35,10 @@ pub(crate) use interface::InterfaceState;
 
 use crate::euicc::{Effect, Euicc, Toolkit};
 use crate::platform::{Env, StoreError};
-use crate::profile::{FileIndex, FileKind, MAX_UPDATES, Profile};
+use crate::profile::{File, FileIndex, FileKind, MAX_UPDATES, Profile};
 use access::Operation;
 use alloc::vec::Vec;
-use interface::Channel;
+use interface::{Application, Channel};
 use teuicc_apdu::{Class, Coding, Command, Response, StatusWord, ins};
 use teuicc_tlv::OutOfMemory;
 use zeroize::Zeroizing;
@@ -165,9 +166,17 @@ pub(crate) fn execute(parts: Parts<'_>, apdu: &[u8]) -> Executed {
     let Ok(command) = Command::parse(apdu) else {
         return StatusWord::WRONG_LENGTH.into();
     };
-    let Some(class) = command.class().filter(|class| class.coding != Coding::Gsm) else {
+    let Some(class) = command.class() else {
         return StatusWord::CLASS_NOT_SUPPORTED.into();
     };
+    let excluded = match parts.interface.gsm {
+        gsm::Session::None => false,
+        gsm::Session::Usim => class.coding == Coding::Gsm,
+        gsm::Session::Gsm(_) => class.coding != Coding::Gsm,
+    };
+    if excluded {
+        return StatusWord::CLASS_NOT_SUPPORTED.into();
+    }
     let Some(channel) = parts.interface.take(class.channel) else {
         return StatusWord::CHANNEL_NOT_SUPPORTED.into();
     };
@@ -187,6 +196,9 @@ pub(crate) fn execute(parts: Parts<'_>, apdu: &[u8]) -> Executed {
         suspended,
     };
     let outcome = cx.dispatch(class, &command);
+    if class.coding != Coding::Gsm && cx.is_in_usim() {
+        cx.interface.gsm = gsm::Session::Usim;
+    }
     let Context { interface, channel, closed, effect, refresh_refused, files_deleted, .. } = cx;
     if !closed {
         interface.put(class.channel, channel);
@@ -197,27 +209,39 @@ pub(crate) fn execute(parts: Parts<'_>, apdu: &[u8]) -> Executed {
 
 impl Context<'_> {
     fn dispatch(&mut self, class: Class, command: &Command<'_>) -> Outcome {
-        if class.secure_messaging {
-            return Err(StatusWord::SECURE_MESSAGING_NOT_SUPPORTED.into());
-        }
-        if class.chaining {
-            return Err(CHAINING_NOT_SUPPORTED.into());
-        }
-        let mut known = COMMANDS.iter().filter(|(ins, ..)| *ins == command.ins).peekable();
-        if known.peek().is_none() {
-            return Err(StatusWord::INSTRUCTION_NOT_SUPPORTED.into());
-        }
-        let (.., handler) =
-            known.find(|(_, coding, _)| *coding == class.coding).ok_or(StatusWord::CLASS_NOT_SUPPORTED)?;
-        // Blocks of a data object come one after the other, or not at all.
-        if !matches!(command.ins, ins::RETRIEVE_DATA | ins::SET_DATA) {
-            self.channel.transfer = ber_tlv::Transfer::None;
-        }
-        let outcome = handler(self, command);
+        let outcome = match class {
+            Class { secure_messaging: true, .. } => Err(StatusWord::SECURE_MESSAGING_NOT_SUPPORTED.into()),
+            Class { chaining: true, .. } => Err(CHAINING_NOT_SUPPORTED.into()),
+            Class { coding: Coding::Gsm, .. } => gsm::execute(self, command),
+            _ => self.look_up(class.coding, command).and_then(|handler| {
+                // Blocks of a data object come one after the other, or not at all.
+                if !matches!(command.ins, ins::RETRIEVE_DATA | ins::SET_DATA) {
+                    self.channel.transfer = ber_tlv::Transfer::None;
+                }
+                handler(self, command)
+            }),
+        };
         if command.ins == ins::STATUS {
             self.interface.session.polled();
         }
         outcome
+    }
+
+    /// What executes a command of this class. Errors: no command has its instruction (6D00), or only one of another class
+    /// (6E00).
+    fn look_up(&self, coding: Coding, command: &Command<'_>) -> Result<Handler, Refusal> {
+        let mut known = COMMANDS.iter().filter(|(ins, ..)| *ins == command.ins).peekable();
+        if known.peek().is_none() {
+            return Err(StatusWord::INSTRUCTION_NOT_SUPPORTED.into());
+        }
+        let (.., handler) = known.find(|(_, its, _)| *its == coding).ok_or(StatusWord::CLASS_NOT_SUPPORTED)?;
+        Ok(*handler)
+    }
+
+    /// Whether a USIM is active on the channel.
+    fn is_in_usim(&self) -> bool {
+        let Application::Adf(adf) = self.channel.application else { return false };
+        self.profile.as_deref().and_then(|profile| profile.file(adf)).is_some_and(File::is_usim)
     }
 
     /// The enabled profile. Errors: none is enabled, so no file is there.

@@ -6,6 +6,7 @@ mod ber_tlv;
 mod boot;
 mod channels;
 mod files;
+mod gsm;
 mod life_cycle;
 #[path = "../model/mod.rs"]
 mod model;
