@@ -55,7 +55,7 @@ pub struct Transmitted {
     pub executed: u16,
     /// The response APDU of the last executed command: data, SW1, SW2.
     pub last: Vec<u8>,
-    /// A proactive command waits to be fetched on the modem's interface.
+    /// A proactive command that tells of a profile switch waits to be fetched on the modem's interface.
     pub proactive_pending: bool,
     /// The enabled profile is another one than before: the modem must reset or be replugged.
     pub card_changed: bool,

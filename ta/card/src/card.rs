@@ -69,12 +69,15 @@ impl<R: Rng, S: Store> Card<R, S> {
         answered.or_else(|error| teuicc_wire::Response::Error(error).encode()).unwrap_or(out_of_memory)
     }
 
-    /// Powers or resets an interface; the answer to reset, at most 32 bytes. Errors: a card that did not boot.
+    /// Powers or resets an interface, after writing what is kept in memory for it; the answer to reset, at most 32
+    /// bytes. Errors: a card that did not boot.
     pub fn power_up(&mut self, interface: Interface) -> Result<&'static [u8], Error> {
-        let running = self.running()?;
+        let running = self.state.as_mut().map_err(|error| *error)?;
         if interface == Interface::Modem {
             // Whatever was enabled meanwhile, the modem is going to see it now.
             running.card_changed = false;
+            // What cannot be written stays in memory; a modem needs its card all the same.
+            let _ = running.store_unsaved(&mut self.platform.store);
         }
         running.power_off(interface);
         *running.interface(interface) = Some(InterfaceState::new());
@@ -87,12 +90,10 @@ impl<R: Rng, S: Store> Card<R, S> {
     pub fn power_down(&mut self, interface: Interface) -> Result<(), Error> {
         let running = self.state.as_mut().map_err(|error| *error)?;
         running.power_off(interface);
-        match &mut running.profile {
-            Some(profile) if interface == Interface::Modem && profile.unsaved.hot => {
-                profile.store_hot(&mut self.platform.store).map_err(wire_error)
-            }
-            _ => Ok(()),
+        if interface == Interface::Modem {
+            running.store_unsaved(&mut self.platform.store).map_err(wire_error)?;
         }
+        Ok(())
     }
 
     /// Executes one command APDU; the response is whole. Errors: a card that did not boot, an interface without
@@ -114,11 +115,12 @@ impl<R: Rng, S: Store> Card<R, S> {
         }
     }
 
-    /// Whether a proactive command waits to be fetched on the modem's interface.
+    /// Whether a proactive command that tells of a profile switch waits to be fetched on the modem's interface. The
+    /// other ones concern the modem alone.
     #[must_use]
     pub fn proactive_pending(&self) -> bool {
         let modem = self.state.as_ref().ok().and_then(|running| running.modem.as_ref());
-        modem.is_some_and(|modem| modem.session.pending().is_some())
+        modem.is_some_and(|modem| modem.session.is_reset_pending())
     }
 
     /// Whether the enabled profile has changed and nobody told the modem, since this was last asked or the modem's
@@ -271,6 +273,14 @@ impl Running {
         Ok(response)
     }
 
+    /// Writes what the modem wrote and is only kept in memory: at most 1 replace. Errors: those of the store.
+    fn store_unsaved(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
+        match &mut self.profile {
+            Some(profile) if profile.unsaved.hot => profile.store_hot(store),
+            _ => Ok(()),
+        }
+    }
+
     /// Leaves the profile that is not enabled any more. The switch itself is committed already, so nothing here may
     /// fail: the other profile is loaded before the next command, which can report that it is not possible.
     fn switch_profile(&mut self, store: &mut dyn Store, refresh: bool) {
@@ -321,9 +331,9 @@ mod tests {
 
     const SLOT: ProfileSlot = ProfileSlot::new(0).unwrap();
 
-    /// TERMINAL PROFILE with the bit of REFRESH, and without.
+    /// TERMINAL PROFILE with the bit of REFRESH, and without; POLL INTERVAL in neither.
     const WITH_REFRESH: [u8; 9] = hex!("80100000 04 00008000");
-    const WITHOUT_REFRESH: [u8; 9] = hex!("80100000 04 FFFF7FFF");
+    const WITHOUT_REFRESH: [u8; 9] = hex!("80100000 04 FFFF5FFF");
     const STATUS: [u8; 4] = hex!("80F2000C");
     const FETCH: [u8; 5] = hex!("801200000B");
 
@@ -403,8 +413,41 @@ mod tests {
         assert_eq!(sw(&mut card, Modem, &WITH_REFRESH), 0x9000);
         switch(&mut card, true);
         assert_eq!(sw(&mut card, Modem, &FETCH), 0x9000);
-        assert_eq!(sw(&mut card, Modem, &hex!("80140000 0C 8103010104 82028281 830120")), 0x9000);
+        assert_eq!(sw(&mut card, Modem, &hex!("80140000 0C 8103010104 82028281 830132")), 0x9000);
         assert!(card.take_card_changed());
+        assert!(!card.proactive_pending());
+    }
+
+    /// Result 20: the terminal cannot do it now, being busy on a call for one.
+    #[test]
+    fn a_refresh_that_must_wait_is_shown_again_at_the_next_status_and_at_last_told_by_the_flag() {
+        let (mut card, _) = card();
+        assert_eq!(sw(&mut card, Modem, &WITH_REFRESH), 0x9000);
+        switch(&mut card, true);
+        for number in 1..=4 {
+            assert!(card.proactive_pending(), "{number}");
+            assert_eq!(card.transmit(Modem, &FETCH).unwrap().data[4], number);
+            let answer = [&hex!("80140000 0D 8103")[..], &[number], &hex!("0104 82028281 83022002")];
+            assert_eq!(sw(&mut card, Modem, &answer.concat()), 0x9000);
+            assert!(!card.proactive_pending());
+            assert_eq!(sw(&mut card, Modem, &hex!("00A4000C")), 0x9000, "no poll");
+            assert_eq!(sw(&mut card, Modem, &STATUS), if number < 4 { 0x910B } else { 0x9000 });
+            assert_eq!(card.take_card_changed(), number == 4);
+        }
+    }
+
+    #[test]
+    fn an_answer_to_another_command_ends_nothing() {
+        let (mut card, _) = card();
+        assert_eq!(sw(&mut card, Modem, &WITH_REFRESH), 0x9000);
+        switch(&mut card, true);
+        assert_eq!(sw(&mut card, Modem, &FETCH), 0x9000);
+        for wrong in [hex!("8103020104"), hex!("8103010304"), hex!("8103010103")] {
+            let answer = [&hex!("80140000 0C")[..], &wrong, &hex!("82028281 830100")].concat();
+            assert_eq!(sw(&mut card, Modem, &answer), 0x6A80);
+        }
+        assert_eq!(sw(&mut card, Modem, &FETCH), 0x6985);
+        assert_eq!(sw(&mut card, Modem, &hex!("80140000 0C 8103010104 82028281 830100")), 0x9000);
     }
 
     #[test]

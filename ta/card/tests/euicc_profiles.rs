@@ -140,7 +140,8 @@ fn a_modem_sees_the_first_profile_come_and_the_last_one_go() {
         for apdu in [&hex!("00A40004023F00")[..], &hex!("80F2000000"), &hex!("80AA000005A903830107")] {
             assert_eq!(device.card.transmit(Interface::Modem, apdu).unwrap().sw, StatusWord::OK);
         }
-        let profile = [&hex!("80100000 20")[..], &[0xFF; 32]].concat();
+        // REFRESH and nothing else, so that nothing else is queued.
+        let profile = hex!("80100000 03 000080");
         assert_eq!(device.card.transmit(Interface::Modem, &profile).unwrap().sw, StatusWord::OK);
         let selected = device.card.transmit(Interface::Modem, &hex!("00A4000C022FE2")).unwrap();
         let iccid = device.card.transmit(Interface::Modem, &hex!("00B0000000")).unwrap();

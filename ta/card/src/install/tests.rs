@@ -350,7 +350,7 @@ fn a_built_package_installs() {
         Algorithm::Milenage { k: TEST_KEY, rotations: [64, 0, 32, 64, 96], constants, .. } if constants[4][15] == 8
     ));
     let loci = &profile.files[usize::from(find(profile, &[0x7FD0, 0x6F7E]).unwrap().0)];
-    assert!(loci.high_update() && loci.content.len() == 11 && loci.sfi == Some(0x0B));
+    assert!(loci.special & 0x80 != 0 && loci.content.len() == 11 && loci.sfi == Some(0x0B));
     stored(&mut installed.profile);
 }
 

@@ -13,12 +13,6 @@ impl File {
         matches!(self.kind, FileKind::Mf | FileKind::Df | FileKind::Adf)
     }
 
-    /// Whether it is rewritten so often that it belongs into `Hot`: special file information, bit 8. Never one whose
-    /// attributes are in `Changes`, since the two objects are not written together.
-    pub(crate) fn high_update(&self) -> bool {
-        self.special & 0x80 != 0 && self.definition == Definition::Base
-    }
-
     /// The place of a file that is not there any more.
     pub(crate) const fn deleted() -> File {
         File {
@@ -155,9 +149,10 @@ impl Profile {
     pub(crate) fn content_mut(&mut self, index: FileIndex) -> Option<&mut Vec<u8>> {
         let owner = self.content_owner(index);
         self.file(owner)?;
+        let is_hot = self.is_hot(owner);
         let file = self.files.get_mut(usize::from(owner.0))?;
         file.changed = true;
-        if file.high_update() {
+        if is_hot {
             self.unsaved.hot = true;
         } else {
             self.unsaved.changes = true;

@@ -10,11 +10,13 @@ use zeroize::Zeroize;
 
 mod codec;
 mod files;
+mod hot;
 mod store;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use files::MAX_LEVELS;
+pub(crate) use hot::MAX_UPDATES;
 pub(crate) use store::{MAX_CONTENT, MAX_FILES, MAX_KEPT, MAX_METADATA, MAX_NAAS, MAX_PINS};
 
 /// A profile in memory.
@@ -43,8 +45,10 @@ pub struct Profile {
 /// Which of a profile's objects are behind what is in memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Unsaved {
-    /// `Hot`: PIN states, sequence numbers, files with high update activity.
+    /// `Hot`: PIN states, sequence numbers, files that a terminal rewrites all the time.
     pub hot: bool,
+    /// How many updates of files in `Hot` are in memory only.
+    pub updates: u8,
     /// `Changes`: all other files.
     pub changes: bool,
 }

@@ -2,9 +2,9 @@
 //!
 //! `Base`, version 1: metadata, kept profile elements, files with their content, PINs without their state, network
 //! access applications without their sequence numbers. `Hot`, version 1: the state of each PIN, the sequence numbers
-//! and the bootstrapping of each application, the counters of remote management, the changed files with high update
-//! activity. `Changes`, version 1: the other changed files, the files that were created or resized since with all that
-//! belongs to them, and which files were deleted.
+//! and the bootstrapping of each application, the counters of remote management, the changed files of
+//! [`Profile::is_hot`]. `Changes`, version 1: the other changed files, the files that were created or resized since with
+//! all that belongs to them, and which files were deleted.
 //! No fact is in two of them, except that what was changed, resized or deleted was once otherwise: `Base` is read
 //! first, then `Hot`, then `Changes`, and the last one counts.
 
@@ -96,13 +96,13 @@ impl Profile {
         Decoder::new(&required(store, id)?, VERSION, id)?.bytes(MAX_METADATA)
     }
 
-    /// Writes PIN states, sequence numbers and the changed files with high update activity: 1 replace.
+    /// Writes PIN states, sequence numbers and the changed files that a terminal rewrites all the time: 1 replace.
     ///
     /// Errors: those of the store; memory is then ahead of it, and [`Profile::unsaved`] still says so.
     pub(crate) fn store_hot(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
         self.unsaved.hot = true;
         store.replace(ObjectId::Hot(self.slot), self.encode_hot()?.as_bytes())?;
-        self.unsaved.hot = false;
+        (self.unsaved.hot, self.unsaved.updates) = (false, 0);
         Ok(())
     }
 
@@ -183,11 +183,12 @@ impl Profile {
         Ok(out)
     }
 
-    /// The changed files that are of high update activity, or those that are not; none whose attributes are written.
-    fn encode_changed(&self, out: &mut Encoder, high_update: bool) -> Written {
-        let is_meant =
-            move |file: &File| file.changed && file.definition == Definition::Base && file.high_update() == high_update;
-        let changed = || self.indexed().filter(move |(_, file)| is_meant(file));
+    /// The changed files that are kept in `Hot`, or those that are not; none whose attributes are written.
+    fn encode_changed(&self, out: &mut Encoder, hot: bool) -> Written {
+        let is_meant = move |index: FileIndex, file: &File| {
+            file.changed && file.definition == Definition::Base && self.is_hot(index) == hot
+        };
+        let changed = || self.indexed().filter(move |(index, file)| is_meant(*index, file));
         out.count(changed().fold(0, |count: usize, _| count.saturating_add(1)))?;
         for (index, file) in changed() {
             out.varint(index.0.into())?;
@@ -273,13 +274,14 @@ impl Profile {
         Ok(())
     }
 
-    fn apply_changed(&mut self, from: &mut Decoder<'_>, high_update: bool) -> Read<()> {
+    fn apply_changed(&mut self, from: &mut Decoder<'_>, hot: bool) -> Read<()> {
         for _ in 0..from.count(MAX_FILES)? {
-            let index = from.count(MAX_FILES)?;
+            let index = index(from)?;
             let life_cycle = from.byte()?;
             let content = from.runs(MAX_CONTENT)?;
             let corrupt = from.corrupt();
-            let file = self.files.get_mut(index).filter(|file| file.high_update() == high_update).ok_or(corrupt)?;
+            let belongs = self.is_hot(index) == hot;
+            let file = self.files.get_mut(usize::from(index.0)).filter(|_| belongs).ok_or(corrupt)?;
             let fits = match file.kind {
                 FileKind::BerTlv(max) => {
                     file.link.is_none() && u32::try_from(content.len()).is_ok_and(|len| len <= max)

@@ -153,7 +153,7 @@ fn golden_version_1() {
              000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000
              000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000
              000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000
-             00000000000000000000000000000000000000000000000000000000000001000201000000020104050B022115FF"
+             000000000000000000000000000000000000000000000000000000000001000201000000020104050B022115FF"
         )
     );
     assert_eq!(object(&store, ObjectId::Changes(SLOT)), hex!("01 01 03 05 09 12 080910101032540637 00 00"));
@@ -188,14 +188,14 @@ fn created_resized_and_deleted_files_come_back() {
     for _ in 0..2 {
         let mut loaded = Profile::load(&store, SLOT).unwrap();
         assert_eq!((loaded.content(LOCI)[0], loaded.content(LOCI).len()), (0x42, 20));
-        assert!(!loaded.file(LOCI).unwrap().high_update());
+        assert!(!loaded.is_hot(LOCI));
         assert_eq!(loaded.child(FileIndex(2), 0x6F07), None);
         assert_eq!(loaded.child(FileIndex(1), 0x5F50), Some(FileIndex(9)));
         assert_eq!(loaded.child(FileIndex(9), 0x4F50), None);
         assert_eq!(loaded.content(FileIndex(11)), hex!("CD"));
         // What is written later neither forgets nor mixes anything.
         loaded.content_mut(LOCI).unwrap()[1] = 0x43;
-        assert_eq!(loaded.unsaved, Unsaved { hot: false, changes: true });
+        assert_eq!(loaded.unsaved, Unsaved { hot: false, changes: true, updates: 0 });
         store_both(&mut loaded, &mut store);
     }
 }
@@ -235,12 +235,12 @@ fn what_is_stored_comes_back() {
 fn changes_go_where_they_belong() {
     let (mut profile, mut store) = sample_stored();
     profile.content_mut(LOCI).unwrap()[0] = 0x42;
-    assert_eq!(profile.unsaved, Unsaved { hot: true, changes: false });
+    assert_eq!(profile.unsaved, Unsaved { hot: true, changes: false, updates: 0 });
     // Through the link at 7 to the file at 5.
     profile.content_mut(FileIndex(7)).unwrap()[0] = 0x01;
     profile.files[7].life_cycle = 5;
     profile.files[7].changed = true;
-    assert_eq!(profile.unsaved, Unsaved { hot: true, changes: true });
+    assert_eq!(profile.unsaved, Unsaved { hot: true, changes: true, updates: 0 });
     store.take_replaces();
     store_both(&mut profile, &mut store);
     assert_eq!((store.take_replaces(), profile.unsaved), (2, Unsaved::default()));

@@ -60,17 +60,21 @@ const AUTHENTICATION_TEMPLATE: Tag = Tag(0xA4);
 const KEY_REFERENCE: Tag = Tag(0x83);
 
 /// Whether the rule of the file at `index` allows `operation` to an interface with these PINs `verified`, or with this
-/// access domain. A rule that
-/// is not there, or cannot be read, allows nothing.
+/// access domain. A rule that is not there, or cannot be read, allows nothing.
 pub(super) fn is_allowed(profile: &Profile, verified: &Verified, index: FileIndex, operation: Operation) -> bool {
-    let Some(file) = profile.file(index) else { return false };
-    let Security::Arr { file: arr, record } = file.security else { return false };
     let directory = profile.directory_of(index);
     if verified.domain.is_some_and(|domain| !domain.covers(profile, directory)) {
         return false;
     }
-    rule(profile, index, arr, record)
-        .is_some_and(|rule| rule_allows(rule, operation, &|key| is_presented(profile, verified, directory, key)))
+    opens(profile, index, operation, &|key| is_presented(profile, verified, directory, key))
+}
+
+/// Whether the rule of the file at `index` allows `operation`, where `presented` tells of a key reference whether it is
+/// open. A rule that is not there, or cannot be read, allows nothing.
+pub(super) fn opens(profile: &Profile, index: FileIndex, operation: Operation, presented: &dyn Fn(u8) -> bool) -> bool {
+    let Some(file) = profile.file(index) else { return false };
+    let Security::Arr { file: arr, record } = file.security else { return false };
+    rule(profile, index, arr, record).is_some_and(|rule| rule_allows(rule, operation, presented))
 }
 
 /// Whether what the key `reference` protects is open: it was presented, or it need not be, or an access domain stands

@@ -1,7 +1,8 @@
 //! What an interface remembers between two resets: channels, PIN verification, the toolkit session.
 
 use super::ber_tlv::Transfer;
-use super::toolkit::Session;
+use super::gsm;
+use super::proactive::Session;
 use crate::euicc::Assembly;
 use crate::ota::Reassembly;
 use crate::profile::{FileIndex, FileKind, Profile};
@@ -22,7 +23,7 @@ pub(crate) struct InterfaceState {
     channels: [Option<Channel>; CHANNELS],
     /// PINs that were presented.
     pub(crate) verified: Verified,
-    /// The toolkit session.
+    /// The proactive session.
     pub(crate) session: Session,
     /// The token that resumes this interface after it lost its power, if SUSPEND UICC was the last command.
     pub(crate) suspension: Option<Token>,
@@ -30,6 +31,8 @@ pub(crate) struct InterfaceState {
     pub(super) sms: Reassembly,
     /// Memory for the data of the next response, wiped: selecting and reading take none else.
     spare: Vec<u8>,
+    /// Whether a GSM or a USIM session was begun, which exclude each other.
+    pub(super) gsm: gsm::Session,
 }
 
 /// What a terminal that suspended the UICC resumes it with.
@@ -48,6 +51,7 @@ impl InterfaceState {
             suspension: None,
             sms: Reassembly::default(),
             spare: Vec::new(),
+            gsm: gsm::Session::None,
         }
     }
 
@@ -130,6 +134,7 @@ impl InterfaceState {
     pub(crate) fn profile_gone(&mut self) {
         self.verified = Verified::default();
         self.sms = Reassembly::default();
+        self.gsm = gsm::Session::None;
         for channel in self.channels.iter_mut().flatten() {
             if channel.application != Application::IsdR {
                 *channel = Channel::new();

@@ -114,10 +114,11 @@ fn terminate(cx: &mut Context<'_>, index: FileIndex, operation: Operation, fits:
 /// Sets and stores the life cycle status. Errors: the store does not write; it is then what it was.
 fn set(cx: &mut Context<'_>, index: FileIndex, life_cycle: u8) -> Result<(), Refusal> {
     let profile = cx.profile.as_deref_mut().ok_or(StatusWord::FILE_NOT_FOUND)?;
+    let is_hot = profile.is_hot(index);
     let file = profile.files.get_mut(usize::from(index.0)).ok_or(StatusWord::FILE_NOT_FOUND)?;
     let before = core::mem::replace(&mut file.life_cycle, life_cycle);
     file.changed = true;
-    let stored = if file.high_update() { profile.store_hot(cx.env.store) } else { profile.store_changes(cx.env.store) };
+    let stored = if is_hot { profile.store_hot(cx.env.store) } else { profile.store_changes(cx.env.store) };
     if stored.is_err()
         && let Some(file) = profile.files.get_mut(usize::from(index.0))
     {

@@ -19,11 +19,13 @@ mod challenge;
 mod channel;
 mod fcp;
 mod gba;
+mod gsm;
 mod identity;
 mod interface;
 mod isdr;
 mod life_cycle;
 mod pin;
+pub(crate) mod proactive;
 mod record;
 mod search;
 mod select;
@@ -36,10 +38,10 @@ pub(crate) use interface::{AccessDomain, InterfaceState};
 
 use crate::euicc::{Effect, Euicc, Toolkit};
 use crate::platform::{Env, StoreError};
-use crate::profile::{FileIndex, FileKind, Profile};
+use crate::profile::{File, FileIndex, FileKind, MAX_UPDATES, Profile};
 use access::Operation;
 use alloc::vec::Vec;
-use interface::Channel;
+use interface::{Application, Channel};
 use teuicc_apdu::{Class, Coding, Command, Response, StatusWord, ins};
 use teuicc_tlv::OutOfMemory;
 use zeroize::Zeroizing;
@@ -124,7 +126,7 @@ const COMMANDS: &[(u8, Coding, Handler)] = &[
     (ins::TERMINAL_PROFILE, Coding::Proprietary, |cx, c| toolkit::profile(cx, &toolkit::TerminalProfile::parse(c)?)),
     (ins::ENVELOPE, Coding::Proprietary, |cx, c| toolkit::envelope(cx, &toolkit::Envelope::parse(c)?)),
     (ins::FETCH, Coding::Proprietary, |cx, c| toolkit::fetch(cx, toolkit::Fetch::parse(c)?)),
-    (ins::TERMINAL_RESPONSE, Coding::Proprietary, |cx, c| toolkit::response(cx, &toolkit::TerminalResponse::parse(c)?)),
+    (ins::TERMINAL_RESPONSE, Coding::Proprietary, |cx, c| toolkit::response(cx, toolkit::TerminalResponse::parse(c)?)),
     (ins::STORE_DATA, Coding::Proprietary, isdr::store_data),
 ];
 
@@ -173,9 +175,17 @@ pub(crate) fn execute(parts: Parts<'_>, apdu: &[u8]) -> Executed {
 
 /// Executes one command.
 pub(crate) fn execute_command(parts: Parts<'_>, command: &Command<'_>) -> Executed {
-    let Some(class) = command.class().filter(|class| class.coding != Coding::Gsm) else {
+    let Some(class) = command.class() else {
         return StatusWord::CLASS_NOT_SUPPORTED.into();
     };
+    let excluded = match parts.interface.gsm {
+        gsm::Session::None => false,
+        gsm::Session::Usim => class.coding == Coding::Gsm,
+        gsm::Session::Gsm(_) => class.coding != Coding::Gsm,
+    };
+    if excluded {
+        return StatusWord::CLASS_NOT_SUPPORTED.into();
+    }
     let Some(channel) = parts.interface.take(class.channel) else {
         return StatusWord::CHANNEL_NOT_SUPPORTED.into();
     };
@@ -195,6 +205,9 @@ pub(crate) fn execute_command(parts: Parts<'_>, command: &Command<'_>) -> Execut
         suspended,
     };
     let outcome = cx.dispatch(class, command);
+    if class.coding != Coding::Gsm && cx.is_in_usim() {
+        cx.interface.gsm = gsm::Session::Usim;
+    }
     let Context { interface, channel, closed, effect, refresh_refused, files_deleted, .. } = cx;
     if !closed {
         interface.put(class.channel, channel);
@@ -205,23 +218,39 @@ pub(crate) fn execute_command(parts: Parts<'_>, command: &Command<'_>) -> Execut
 
 impl Context<'_> {
     fn dispatch(&mut self, class: Class, command: &Command<'_>) -> Outcome {
-        if class.secure_messaging {
-            return Err(StatusWord::SECURE_MESSAGING_NOT_SUPPORTED.into());
+        let outcome = match class {
+            Class { secure_messaging: true, .. } => Err(StatusWord::SECURE_MESSAGING_NOT_SUPPORTED.into()),
+            Class { chaining: true, .. } => Err(CHAINING_NOT_SUPPORTED.into()),
+            Class { coding: Coding::Gsm, .. } => gsm::execute(self, command),
+            _ => self.look_up(class.coding, command).and_then(|handler| {
+                // Blocks of a data object come one after the other, or not at all.
+                if !matches!(command.ins, ins::RETRIEVE_DATA | ins::SET_DATA) {
+                    self.channel.transfer = ber_tlv::Transfer::None;
+                }
+                handler(self, command)
+            }),
+        };
+        if command.ins == ins::STATUS {
+            self.interface.session.polled();
         }
-        if class.chaining {
-            return Err(CHAINING_NOT_SUPPORTED.into());
-        }
+        outcome
+    }
+
+    /// What executes a command of this class. Errors: no command has its instruction (6D00), or only one of another class
+    /// (6E00).
+    fn look_up(&self, coding: Coding, command: &Command<'_>) -> Result<Handler, Refusal> {
         let mut known = COMMANDS.iter().filter(|(ins, ..)| *ins == command.ins).peekable();
         if known.peek().is_none() {
             return Err(StatusWord::INSTRUCTION_NOT_SUPPORTED.into());
         }
-        let (.., handler) =
-            known.find(|(_, coding, _)| *coding == class.coding).ok_or(StatusWord::CLASS_NOT_SUPPORTED)?;
-        // Blocks of a data object come one after the other, or not at all.
-        if !matches!(command.ins, ins::RETRIEVE_DATA | ins::SET_DATA) {
-            self.channel.transfer = ber_tlv::Transfer::None;
-        }
-        handler(self, command)
+        let (.., handler) = known.find(|(_, its, _)| *its == coding).ok_or(StatusWord::CLASS_NOT_SUPPORTED)?;
+        Ok(*handler)
+    }
+
+    /// Whether a USIM is active on the channel.
+    fn is_in_usim(&self) -> bool {
+        let Application::Adf(adf) = self.channel.application else { return false };
+        self.profile.as_deref().and_then(|profile| profile.file(adf)).is_some_and(File::is_usim)
     }
 
     /// The enabled profile. Errors: none is enabled, so no file is there.
@@ -283,8 +312,9 @@ impl Context<'_> {
         Ok(file.kind)
     }
 
-    /// Changes the content of an EF and stores it, unless it is of those that are kept in memory until the modem
-    /// powers down. A change that changes nothing is not written.
+    /// Changes the content of an EF and stores it. What a terminal rewrites all the time is only kept in memory, but
+    /// stored too if it takes back a security context, and after a number of such updates. A change that changes
+    /// nothing is not written.
     ///
     /// Errors: the store does not write; the content is then what it was.
     fn change_content(&mut self, index: FileIndex, change: impl FnOnce(&mut [u8])) -> Result<(), Refusal> {
@@ -301,14 +331,27 @@ impl Context<'_> {
         if *changed == profile.content(index) {
             return Ok(());
         }
-        let in_memory = profile.file(profile.content_owner(index)).is_some_and(|file| file.high_update());
+        let owner = profile.content_owner(index);
+        let is_hot = profile.is_hot(owner);
+        let takes_back =
+            profile.usable_contexts(owner, &changed) < profile.usable_contexts(owner, profile.content(owner));
         let content = profile.content_mut(index).ok_or(StatusWord::FILE_NOT_FOUND)?;
         core::mem::swap(content, &mut *changed);
         let mut previous = changed;
-        if in_memory {
-            return Ok(());
-        }
-        if let Err(error) = profile.store_changes(self.env.store) {
+        let stored = if !is_hot {
+            profile.store_changes(self.env.store)
+        } else if takes_back {
+            profile.store_hot(self.env.store)
+        } else {
+            profile.unsaved.updates = profile.unsaved.updates.saturating_add(1);
+            if profile.unsaved.updates >= MAX_UPDATES {
+                // Nobody was promised that it would be stored now: if it cannot be, there are other moments.
+                let _ = profile.store_hot(self.env.store);
+                profile.unsaved.updates = 0;
+            }
+            Ok(())
+        };
+        if let Err(error) = stored {
             if let Some(content) = profile.content_mut(index) {
                 core::mem::swap(content, &mut *previous);
             }

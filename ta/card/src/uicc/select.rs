@@ -221,7 +221,7 @@ pub(super) fn find(profile: &Profile, channel: &Channel, target: &Target<'_>) ->
 
 /// A file by its identifier (TS 102 221 section 8.4.1): the MF, the active application's ADF, a child of the current
 /// directory, that directory itself, the one above, or a DF beside it.
-fn find_by_fid(profile: &Profile, channel: &Channel, fid: u16) -> Option<FileIndex> {
+pub(super) fn find_by_fid(profile: &Profile, channel: &Channel, fid: u16) -> Option<FileIndex> {
     let directory = channel.directory();
     let parent = profile.file(directory)?.parent;
     match fid {

@@ -41,12 +41,16 @@ pub(super) fn active(cx: &Context<'_>) -> Result<FileIndex, Refusal> {
     }
 }
 
-/// Checks that the application PIN of an ADF was presented: the first global PIN 1 to 8 in its PIN status template
-/// (TS 102 221 section 9.4.2), if it has one. Errors: it was not (6982).
-pub(super) fn check_pin(profile: &Profile, verified: &Verified, adf: FileIndex) -> Result<(), Refusal> {
+/// The application PIN of an ADF: the first global PIN 1 to 8 in its PIN status template (TS 102 221 section 9.4.2).
+/// `None` if the application has none.
+pub(super) fn application_pin(profile: &Profile, adf: FileIndex) -> Option<u8> {
     let template = profile.file(adf).map_or(&[][..], |file| &file.pin_status);
-    let pin = template.iter().copied().find(|reference| matches!(reference, 0x01..=0x08));
-    if pin.is_none_or(|pin| is_presented(profile, verified, adf, pin)) {
+    template.iter().copied().find(|reference| matches!(reference, 0x01..=0x08))
+}
+
+/// Checks that the application PIN of an ADF was presented, if it has one. Errors: it was not (6982).
+pub(super) fn check_pin(profile: &Profile, verified: &Verified, adf: FileIndex) -> Result<(), Refusal> {
+    if application_pin(profile, adf).is_none_or(|pin| is_presented(profile, verified, adf, pin)) {
         Ok(())
     } else {
         Err(StatusWord::SECURITY_STATUS.into())

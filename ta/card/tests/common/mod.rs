@@ -354,9 +354,11 @@ impl TestProfile {
     /// Metadata members behind name and class are added by `more`; a PKI's test class has XOR keys.
     pub fn with(iccid: &str, algorithm: Algorithm, more: impl FnOnce(&mut Writer)) -> Self {
         let key: [u8; 16] = core::array::from_fn(|index| index as u8);
+        // A subscriber of its own.
+        let imsi = format!("00101{}", &iccid[iccid.len() - 11..iccid.len() - 1]);
         let spec = ProfileSpec {
             iccid,
-            imsi: "001010123456789",
+            imsi: &imsi,
             mnc_len: 2,
             algorithm,
             key: &key,

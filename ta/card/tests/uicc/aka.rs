@@ -28,6 +28,12 @@ pub(crate) fn challenge(rand: &[u8; 16], sqn: [u8; 6]) -> String {
     format!("0088008122 10{} 10{}{}{}", string(rand), string(&xor(sqn, ak)), string(&AMF), string(&mac))
 }
 
+/// RES, CK and IK for this challenge.
+pub(crate) fn keys(rand: &[u8; 16]) -> ([u8; 8], [u8; 16], [u8; 16]) {
+    let (res, ck, ik, _) = network().f2345(rand);
+    (res, ck, ik)
+}
+
 pub(crate) fn accepted(rand: &[u8; 16]) -> String {
     let (res, ck, ik, _) = network().f2345(rand);
     let kc: [u8; 8] = std::array::from_fn(|i| ck[i] ^ ck[i + 8] ^ ik[i] ^ ik[i + 8]);

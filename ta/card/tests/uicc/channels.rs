@@ -129,7 +129,7 @@ fn checks_come_in_the_documented_order() {
     for (apdu, sw) in [
         ("00", 0x6700),
         ("FFFF0000", 0x6E00),
-        ("A0A400000 23F00", 0x6E00), // the 2G command set
+        ("A1A400000 23F00", 0x6E00), // the 2G command set
         ("20A40000", 0x6E00),
         ("0BFF0000", 0x6881),
         ("08FF0000", 0x6882),

@@ -7,6 +7,7 @@ mod boot;
 mod channels;
 mod files;
 mod gba;
+mod gsm;
 mod identity;
 mod life_cycle;
 #[path = "../model/mod.rs"]
@@ -15,6 +16,7 @@ mod modems;
 mod ota;
 mod pin;
 mod random;
+mod rewritten;
 mod rules;
 mod search;
 mod select;
