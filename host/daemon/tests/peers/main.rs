@@ -4,5 +4,6 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod eap;
+mod files;
 mod lpac;
 mod pcsc;
