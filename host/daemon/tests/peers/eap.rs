@@ -2,7 +2,7 @@
 //! EAP-AKA and EAP-AKA', and behind it an authentication centre: hlr_auc_gw, or osmo-auc-gen for what that cannot do.
 
 use crate::common::{Background, Machine, Outcome, run, wait_until};
-use crate::pcsc::{NOTICE, Pcsc, READER, Steps, await_card, await_iccid, scriptor, wanted};
+use crate::pcsc::{self, NOTICE, READER, Steps, scriptor, wanted};
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::Command;
@@ -87,36 +87,19 @@ fn xor() -> Subscription {
     Subscription { iccid: "8988211000000000123", imsi: "001010000000012", more }
 }
 
-/// pcscd, the daemon with a card in the slot, and `subscription` enabled on it: all that a test needs of our side.
+/// A card in the reader with this subscription, and what lies between it and the network.
 struct Bench {
-    machine: Machine,
+    card: pcsc::Bench,
     subscription: Subscription,
-    // In this order: the card leaves before its reader.
-    _daemon: Background,
-    _pcsc: Pcsc,
 }
 
 impl Bench {
     fn new(subscription: Subscription) -> Bench {
-        let machine = Machine::personalized();
-        let pcsc = Pcsc::start(&machine);
-        let daemon = machine.daemon(&[]);
-        await_card(&machine, true);
-        let (smdp, _) = machine.smdp(&[]);
-        let bench = Bench { machine, subscription, _daemon: daemon, _pcsc: pcsc };
-        bench.install();
-        drop(smdp);
-        bench
-    }
-
-    /// Brings the profile into the card as every other: through the SM-DP+ and our LPA.
-    fn install(&self) {
-        let Subscription { iccid, imsi, more } = &self.subscription;
-        self.machine.offer(format!("iccid = \"{iccid}\"\nimsi = \"{imsi}\"\n{more}"));
-        let code = self.machine.order(iccid, &[]);
-        self.machine.teuicc(&["lpa", "download", "--yes", &code]).ok();
-        self.machine.teuicc(&["lpa", "enable", iccid]).ok();
-        await_iccid(&self.machine, Some(iccid));
+        let card = pcsc::Bench::start(None);
+        let Subscription { iccid, imsi, more } = &subscription;
+        let text = format!("iccid = \"{iccid}\"\nimsi = \"{imsi}\"\n{more}");
+        card.install(&card.machine.write("profile.toml", text));
+        Bench { subscription, card }
     }
 
     /// hostapd as a RADIUS server. `sim_id` says what it gives out: 1 pseudonyms, 2 identities of fast reauthentication,
@@ -126,18 +109,18 @@ impl Bench {
             .into_iter()
             .flat_map(|method| method.prefixes().map(|prefix| format!("\"{prefix}\"* {}\n", method.name())))
             .collect();
-        let users = self.machine.write("users", users);
-        let clients = self.machine.write("clients", "127.0.0.1 radius\n");
+        let users = self.card.machine.write("users", users);
+        let clients = self.card.machine.write("clients", "127.0.0.1 radius\n");
         let configuration = format!(
             "driver=none\nradius_server_clients={}\nradius_server_auth_port={PORT}\neap_server=1\neap_user_file={}\n\
              eap_sim_db=unix:{}\neap_sim_id={sim_id}\nserver_id=test\n",
             clients.display(),
             users.display(),
-            centre(&self.machine).display(),
+            centre(&self.card.machine).display(),
         );
-        let file = self.machine.write("hostapd.conf", configuration);
-        let log = self.machine.folder().join("hostapd.log");
-        let mut server = Background::start(self.machine.command("hostapd").arg("-dd").arg(file), &log);
+        let file = self.card.machine.write("hostapd.conf", configuration);
+        let log = self.card.machine.folder().join("hostapd.log");
+        let mut server = Background::start(self.card.machine.command("hostapd").arg("-dd").arg(file), &log);
         server.await_text("AP-ENABLED");
         server
     }
@@ -149,8 +132,8 @@ impl Bench {
             "pcsc_reader={READER}\nnetwork={{\nssid=\"x\"\nkey_mgmt=WPA-EAP\neap={}\npcsc=\"\"\n{pin}}}\n",
             method.name()
         );
-        let file = self.machine.write("network.conf", network);
-        let mut command = self.machine.command("eapol_test");
+        let file = self.card.machine.write("network.conf", network);
+        let mut command = self.card.machine.command("eapol_test");
         command.arg("-c").arg(file).args(["-a", "127.0.0.1", "-p", PORT, "-s", "radius", "-t", PATIENCE]);
         Attempt(run(command.args(["-r", &again.to_string()])))
     }
@@ -174,7 +157,7 @@ impl Bench {
 
     /// The verdict of an empty VERIFY PIN on PIN 1.
     fn pin_status(&self) -> Vec<u8> {
-        let answers = scriptor(&self.machine, &["00 A4 04 04 07 A0 00 00 00 87 10 02", "00 20 00 01 00"]).unwrap();
+        let answers = scriptor(&self.card.machine, &["00 A4 04 04 07 A0 00 00 00 87 10 02", "00 20 00 01 00"]).unwrap();
         answers.last().unwrap().clone()
     }
 }
@@ -218,7 +201,7 @@ fn centre(machine: &Machine) -> PathBuf {
 
 /// hlr_auc_gw with one subscriber, until it is dropped. `sqn` is the last one that it gave out, 12 hexadecimal digits.
 fn hlr_auc_gw(bench: &Bench, k: &str, sqn: &str) -> HlrAucGw {
-    let machine = &bench.machine;
+    let machine = &bench.card.machine;
     let log = machine.folder().join("hlr.log");
     let subscribers = machine.write("hlr.db", format!("{} {k} {OPC} {AMF} {sqn}\n", bench.subscription.imsi));
     let program = std::env::var("TEUICC_HLR_AUC_GW").expect("TEUICC_HLR_AUC_GW names the program");
@@ -468,7 +451,7 @@ fn xor_with_osmo_auc_gen() {
     let _server = bench.server(0);
 
     steps.step("full authentication by EAP-SIM, EAP-AKA and EAP-AKA'");
-    let network = OsmoAuc::start(&bench.machine, Subscriber::xor());
+    let network = OsmoAuc::start(&bench.card.machine, Subscriber::xor());
     bench.authenticates();
 
     steps.step("a test network asks for a resynchronization");

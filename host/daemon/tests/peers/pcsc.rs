@@ -131,6 +131,62 @@ pub(crate) fn published() -> Option<PathBuf> {
     data
 }
 
+/// A card in the reader: all that a test needs of our side.
+pub(crate) struct Bench {
+    pub(crate) machine: Machine,
+    /// Where the SGP.26 identity lies, if the card has that one.
+    sgp26: Option<PathBuf>,
+    // In this order: the card leaves before its reader.
+    _daemon: Background,
+    _pcsc: Pcsc,
+}
+
+impl Bench {
+    /// With an identity of a test PKI of its own, or, with the published material, that of SGP.26.
+    pub(crate) fn start(data: Option<&Path>) -> Bench {
+        let machine = Machine::new();
+        let pcsc = Pcsc::start(&machine);
+        let daemon = machine.daemon(&[]);
+        await_card(&machine, true);
+        match data {
+            Some(data) => personalize_sgp26(&machine, data),
+            None => {
+                machine.teuicc(&["pki"]).ok();
+                machine.teuicc(&["card", "personalize"]).ok();
+            }
+        }
+        Bench { machine, sgp26: data.map(|data| data.join("sgp26")), _daemon: daemon, _pcsc: pcsc }
+    }
+
+    /// Brings a profile (a package or a description) into the card as every other, through the SM-DP+ and our LPA, and
+    /// enables it.
+    pub(crate) fn install(&self, profile: &Path) {
+        let (mut identity, mut trust) = (Vec::new(), vec!["lpa".to_owned()]);
+        if let Some(sgp26) = &self.sgp26 {
+            let ci = sgp26.join("CertificateIssuer/CERT_CI_ECDSA_NIST.der");
+            identity.extend(["--pki", sgp26.to_str().unwrap()]);
+            trust.extend(["--ci".to_owned(), ci.to_str().unwrap().to_owned()]);
+        }
+        let trust: Vec<_> = trust.iter().map(String::as_str).collect();
+        let (_smdp, _) = self.machine.smdp(&identity);
+        let added = [&["--json", "smdp", "add-profile", profile.to_str().unwrap()], &identity[..]].concat();
+        let iccid = self.machine.teuicc(&added).ok().object()["iccid"].as_str().unwrap().to_owned();
+        let code = self.machine.order(&iccid, &identity);
+        self.machine.teuicc(&[&trust[..], &["download", "--yes", &code]].concat()).ok();
+        self.machine.teuicc(&["lpa", "enable", &iccid]).ok();
+        await_iccid(&self.machine, Some(&iccid));
+    }
+}
+
+/// The published profile packages.
+pub(crate) fn packages(data: &Path) -> Vec<PathBuf> {
+    let mut packages: Vec<_> =
+        std::fs::read_dir(data.join("ts48")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    packages.sort();
+    assert!(!packages.is_empty());
+    packages
+}
+
 /// Gives the card the published SGP.26 identity, on both curves, of a CI for tests.
 pub(crate) fn personalize_sgp26(machine: &Machine, data: &Path) {
     let mut arguments = vec!["card".to_owned(), "personalize".into(), "--test-ci".into()];
