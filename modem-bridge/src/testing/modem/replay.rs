@@ -443,7 +443,7 @@ impl<T: Transport> Phone<'_, T> {
             }
             (Search, Structure::Records { length, .. }) => {
                 let length = *length;
-                self.search(channel, &shown, length)? && self.record(channel, &shown, 1, length)?.is_some()
+                self.search(channel, &shown, path, length)? && self.record(channel, &shown, 1, length)?.is_some()
             }
             (Rewrite | Change, Structure::Records { length, .. }) => match self.record(channel, &shown, 1, *length)? {
                 None => false,
@@ -504,15 +504,19 @@ impl<T: Transport> Phone<'_, T> {
         super::readable(answer, &format!("READ RECORD {shown}"))
     }
 
-    /// SEARCH RECORD for records full of FF, from the first on (TS 102 221 section 11.1.7). A card that has no such
-    /// command is read instead. False if it may not be read.
-    fn search(&mut self, channel: u8, shown: &str, length: u8) -> Result<bool, ModemError> {
-        let pattern = vec![0xFF; usize::from(length)];
+    /// SEARCH RECORD for free records, from the first on (TS 102 221 section 11.1.7). A card that has no such command is
+    /// read instead. False if it may not be read.
+    fn search(&mut self, channel: u8, shown: &str, path: &[u16], length: u8) -> Result<bool, ModemError> {
+        let mut pattern = vec![0xFF; usize::from(length)];
+        if let ([.., 0x6F3C | 0x6F47], Some(status)) = (path, pattern.first_mut()) {
+            // A short message or a report: its status says that it is free.
+            *status = 0x00;
+        }
         let answer = self.command([channel, ins::SEARCH_RECORD, 0x01, 0x04], &pattern, Some(0))?;
         match answer.sw {
             StatusWord::INSTRUCTION_NOT_SUPPORTED => return Ok(true),
-            // None.
-            StatusWord::RECORD_NOT_FOUND => {}
+            // None: an unsuccessful search by TS 102 221 table 10.8, a record not found by a card that was seen.
+            StatusWord(0x6282) | StatusWord::RECORD_NOT_FOUND => {}
             _ => match super::readable(answer, &format!("SEARCH RECORD {shown}"))? {
                 None => return Ok(false),
                 Some(numbers) if numbers.is_empty() || numbers.contains(&0) || !numbers.is_sorted() => {
