@@ -4,9 +4,11 @@ with pycrate and asn1play's PE_Definitions. None of these is ours, and nothing h
 
 Usage: read_card.py READER PACKAGE
 
-What the package and its templates say is held against the card: which files there are, under which FID, SFI and AID, their
-structure and size, their access rule, and each byte of their content. Whether a file may be read is worked out from its rule in EF.ARR, and tried twice: as the card comes out of
-its reset, and with every PIN and administrative code of the package presented. Between these files, no other may be found. Prints one line of figures; what differs comes before it, and the exit status is 1."""
+What the package and its templates say is held against the card: which files there are, under which FID, SFI and AID,
+their structure and size, their access rule, and each byte of their content. Whether a file may be read is worked out from
+its rule in EF.ARR, and tried twice: as the card comes out of its reset, and with every PIN and administrative code of the
+package presented. Between these files, no other may be found. Prints what differs, then a line of figures; the exit
+status is 1 if anything differs."""
 import sys
 from dataclasses import dataclass, field
 
@@ -26,8 +28,8 @@ HIDDEN = {"ef-suci-calc-info-usim"}
 # Services of EF.UST that a card may not offer although the profile does: VGCS and VBS security, GBA, MBMS security.
 CLEARED_SERVICES = {64, 65, 68, 69}
 # What a template says of its files: FID, number of records, their length or the size, short EF identifier, record of
-# EF.ARR, content with its last byte (or, with a +, all of it) repeated to the end (SAIP annex A). Files of USIM and ISIM are made
-# even if the element does not name them. What stands in no table is FF.
+# EF.ARR, content with its last byte (or, with a +, all of it) repeated to the end (SAIP annex A). Those of USIM and
+# ISIM are made even if the element does not name them. Content that stands in no table is FF.
 TEMPLATES = {
     "usim": """
         6F08 0 33 08 5 07FF
@@ -77,7 +79,6 @@ class File:
     repeats: bool = False
     link: tuple = None
     known: dict = field(default_factory=dict)  # offset: byte
-    absent: bool = False
     cursor: int = 0
 
     @property
@@ -92,7 +93,8 @@ class File:
 
     @property
     def record_length(self):
-        return self.descriptor[3] if self.descriptor and self.descriptor[0] & 7 in (2, 6) and len(self.descriptor) > 3 else None
+        records = self.descriptor is not None and len(self.descriptor) > 3 and self.descriptor[0] & 7 in (2, 6)
+        return self.descriptor[3] if records else None
 
     def put(self, content):
         for byte in content:
@@ -121,53 +123,61 @@ class Package:
         self.files = {}
         self.codes = []  # (directory, key reference, value, enabled)
         self.aliases = {}  # temporary FID of an ADF: its AID
-        application = current = owner = ()
+        # The ADF of the elements, and the directory that codes belong to.
+        self.application = self.owner = ()
         element_type = load_definitions().ProfileElement
         for element in elements(raw):
             element_type.from_ber(element)
             name, value = element_type.get_val()
             if "templateID" in value:
-                if name == "mf":
-                    application = current = ()
-                parent, base = () if name in BELOW_MF else application, None
-                items = [item for item in value.items() if item[0] != "templateID" and not item[0].lower().endswith("header")]
-                for number, (item, steps) in enumerate(items):
-                    fcp = next((step for kind, step in steps if kind == "fileDescriptor"), {})
-                    if item == "mf":
-                        path = current = ()
-                    elif item.startswith("adf-"):
-                        path = application = current = (fcp["dfName"],)
-                        self.aliases[fcp["fileID"]] = fcp["dfName"]
-                    elif item.startswith("df-"):
-                        first = base is None
-                        path = (parent if first else base) + (fcp["fileID"],)
-                        base = path if first else base
-                        current = path
-                    else:
-                        if name.startswith("opt-"):
-                            current = application
-                        if "fileID" not in fcp and not any(kind == "doNotCreate" for kind, _ in steps):
-                            raise SystemExit(f"{name}/{item}: no FID, which this program does not know from a template")
-                        path = current + (fcp.get("fileID", b""),)
-                    self.add(item, path, steps)
-                    # The first directory of an element is the one that codes after it belong to.
-                    if name in BELOW_MF | APPLICATIONS and number == 0:
-                        owner = path
-                self.by_template(name, current)
+                fields = [(k, v) for k, v in value.items() if k != "templateID" and not k.lower().endswith("header")]
+                self.by_template(name, self.templated(name, fields))
             elif name == "genericFileManagement":
                 for commands in value["fileManagementCMD"]:
                     self.manage(commands)
             elif name == "pinCodes" and value["pinCodes"][0] == "pinconfig":
                 for pin in value["pinCodes"][1]:
                     enabled = bool(pin.get("pinAttributes", 7) & 1)
-                    self.codes.append((owner, pin["keyReference"], pin["pinValue"], enabled))
+                    self.codes.append((self.owner, pin["keyReference"], pin["pinValue"], enabled))
         for file in self.files.values():
-            target = file
-            while target.link:
-                target = self.files[self.resolve(target.link, file.path)]
-            if target is not file:
-                file.descriptor, file.size = target.descriptor, target.size
-                file.pattern, file.repeats, file.known = target.pattern, target.repeats, target.known
+            self.follow(file)
+
+    def templated(self, name, fields):
+        """The files of an element with a template. The directory that its last file is in."""
+        directory = () if name in BELOW_MF | APPLICATIONS else self.application
+        first = None
+        for item, steps in fields:
+            fcp = next((step for kind, step in steps if kind == "fileDescriptor"), {})
+            if item == "mf":
+                path = directory = self.application = ()
+            elif item.startswith("adf-"):
+                path = directory = self.application = (fcp["dfName"],)
+                self.aliases[fcp["fileID"]] = fcp["dfName"]
+            elif item.startswith("df-"):
+                # Below the first directory of the element, if there was one.
+                path = directory = (directory if first is None else first) + (fcp["fileID"],)
+                first = path if first is None else first
+            elif "fileID" in fcp:
+                path = directory + (fcp["fileID"],)
+            elif any(kind == "doNotCreate" for kind, _ in steps):
+                continue
+            else:
+                raise SystemExit(f"{name}/{item}: no FID, which this program does not know from a template")
+            file = self.files[path] = File(item, path)
+            for kind, value in steps:
+                self.step(file, kind, value)
+            if name in BELOW_MF | APPLICATIONS and item == fields[0][0]:
+                self.owner = path
+        return directory
+
+    def follow(self, file):
+        """Gives a link the content of its target."""
+        target = file
+        while target.link:
+            target = self.files[self.resolve(target.link, file.path)]
+        if target is not file:
+            file.descriptor, file.size = target.descriptor, target.size
+            file.pattern, file.repeats, file.known = target.pattern, target.repeats, target.known
 
     def by_template(self, name, directory):
         """What a template adds to the files of its element: whole files, or what they leave open."""
@@ -199,18 +209,13 @@ class Package:
             return path
         return base[:1] + path
 
-    def add(self, name, path, steps):
-        file = File(name, path)
-        self.files[path] = file
-        for kind, value in steps:
-            if kind == "doNotCreate":
-                file.absent = True
-            elif kind == "fileDescriptor":
-                self.describe(file, value)
-            elif kind == "fillFileOffset":
-                file.cursor += value
-            elif kind == "fillFileContent":
-                file.put(value)
+    def step(self, file, kind, value):
+        if kind in ("fileDescriptor", "createFCP"):
+            self.describe(file, value)
+        elif kind == "fillFileOffset":
+            file.cursor += value
+        elif kind == "fillFileContent":
+            file.put(value)
 
     def describe(self, file, fcp):
         file.descriptor = fcp.get("fileDescriptor")
@@ -229,20 +234,16 @@ class Package:
             if kind == "filePath":
                 path = tuple(value[i : i + 2] for i in range(0, len(value), 2))
                 directory = self.resolve(tuple(fid for fid in path if fid != MF))
-            elif kind == "createFCP":
+                continue
+            if kind == "createFCP":
                 path = directory + (value["fileID"],)
                 if "dfName" in value:
                     path = (value["dfName"],)
                     self.aliases[value["fileID"]] = value["dfName"]
-                file = File("gfm", path)
-                self.files[path] = file
-                self.describe(file, value)
-                if file.is_directory:
-                    directory = path
-            elif kind == "fillFileOffset":
-                file.cursor += value
-            elif kind == "fillFileContent":
-                file.put(value)
+                file = self.files[path] = File("gfm", path)
+            self.step(file, kind, value)
+            if file.is_directory:
+                directory = file.path
 
     def conditions(self, file):
         """Who may read a file: sets of key references, one of which must be satisfied wholly. None if the package does
@@ -394,7 +395,7 @@ class Comparison:
         missing = set()
         for file in self.package.files.values():
             data, status = self.card.select(file.path)
-            if file.absent or file.name in HIDDEN or status == 0x6A82 and file.name in OPTIONAL:
+            if file.name in HIDDEN or status == 0x6A82 and file.name in OPTIONAL:
                 self.equal(file, "SELECT", status, 0x6A82)
                 missing.add(file.path)
                 continue
