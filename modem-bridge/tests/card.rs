@@ -254,3 +254,37 @@ fn every_published_test_profile_boots() {
         }
     }
 }
+
+/// The whole boot of a phone.
+#[test]
+fn a_phone_boots_with_hundreds_of_commands_and_stumbles_over_none() {
+    let mut packages = vec![("built".to_string(), build(&spec()).unwrap())];
+    match std::env::var_os("TEUICC_TESTDATA") {
+        None => println!("skipped: TEUICC_TESTDATA is not set"),
+        Some(folder) => {
+            let entries = std::fs::read_dir(std::path::Path::new(&folder).join("ts48")).unwrap();
+            let read = |path: std::path::PathBuf| (path.display().to_string(), std::fs::read(path).unwrap());
+            packages.extend(entries.map(|entry| read(entry.unwrap().path())));
+        }
+    }
+    for (name, package) in packages {
+        let store = stored(&package);
+        let slot = slot(&store);
+        let _ = store.take_replaces();
+        let mut modem = Modem::new(SlotTransport::new(slot.clone()), ModemOptions::default());
+        let replay = modem.replay_boot().unwrap_or_else(|error| panic!("{name}: {error}"));
+        let while_up = store.take_replaces();
+        slot.blocking_close();
+        let at_the_end = store.take_replaces();
+        println!(
+            "{name}: {} commands, {} TPDUs in {:?}; {} updates cost {while_up} store writes, and {at_the_end} at the end",
+            replay.commands, replay.tpdus, replay.duration, replay.updates
+        );
+        println!("  status words {:04X?}, {} searches", replay.status_words, replay.searches);
+        println!("  not there {:?}", replay.missing.keys());
+        assert!(replay.commands > 450 && replay.updates > 10, "{name}: {replay:?}");
+        assert!(replay.denied.is_empty(), "{name}: {:?}", replay.denied);
+        // What a phone writes all the time is kept, and written once.
+        assert_eq!((while_up, at_the_end), (0, 1), "{name}: store writes");
+    }
+}
