@@ -2,7 +2,8 @@
 //!
 //! `Base`, version 1: metadata, kept profile elements, files with their content, PINs without their state, network
 //! access applications without their sequence numbers. `Hot`, version 1: the state of each PIN, the sequence numbers
-//! of each application, the counters of remote management, the changed files with high update activity. `Changes`, version 1: the other changed files.
+//! of each application, the counters of remote management, the changed files with high update activity. `Changes`,
+//! version 1: the other changed files.
 //! No fact is in two of them, except that a changed file has its first content in `Base`.
 
 use super::codec::{Decoder, Encoder};
