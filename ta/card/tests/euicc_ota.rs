@@ -198,6 +198,34 @@ fn a_power_cut_at_each_write_leaves_all_of_it_or_nothing() {
     }
 }
 
+/// EnableProfile whose write reaches the flash and fails: the card still runs the old profile, and its operator must not
+/// change the new one.
+#[test]
+fn a_switch_that_nobody_knows_of_is_not_taken_for_the_profile() {
+    let mut device = device(&[managed(A, |_| ()), managed(B, |_| ())]);
+    device.store.arm(PowerCut { at_write: 0, written: true });
+    assert_eq!(device.enable(B, false), 127);
+    device.store.power_on();
+    assert_eq!(sw(&mut device, 1, &update(b"\x91\x03New")), 0x6F00);
+    let names: Vec<_> = device.profiles().iter().map(|profile| profile.service_provider_name.unwrap()).collect();
+    assert_eq!(names.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["Provider", "Provider"]);
+    // The LPA asked the ISD-R, and now B runs.
+    assert_eq!(sw(&mut device, 1, &update(b"\x91\x03New")), 0x9000);
+    let names: Vec<_> = device.profiles().iter().map(|profile| profile.service_provider_name.unwrap()).collect();
+    assert_eq!(names.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["Provider", "New"]);
+}
+
+/// A write that fails is repeated by the next packet.
+#[test]
+fn a_store_that_fails_once_keeps_nobody_out() {
+    let mut device = device(&[managed(A, |_| ())]);
+    device.store.arm(PowerCut { at_write: 1, written: false });
+    assert_eq!(sw(&mut device, 1, &update(b"\x91\x03New")), 0x6581);
+    device.store.power_on();
+    assert_eq!(sw(&mut device, 2, &update(b"\x91\x03New")), 0x9000);
+    assert_eq!(names(&mut device).0, "New");
+}
+
 #[test]
 fn test_profiles_are_managed_in_a_build_for_testing() {
     let mut device = device(&[TestProfile::with(A, Algorithm::XorTest, |writer| class(writer, 0)).managed()]);

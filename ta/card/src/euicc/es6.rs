@@ -1,6 +1,6 @@
 //! ES6: what the operator does to its enabled profile over the air (SGP.22 v2.5 section 5.4).
 
-use super::registry::{Entry, isdp_aid};
+use super::registry::{Entry, Registry, isdp_aid};
 use super::{Assembly, Euicc, Failure, Stop};
 use crate::platform::Env;
 use crate::profile::Profile;
@@ -32,7 +32,7 @@ impl Euicc {
             Ok(None) => return StatusWord::OK.into(),
             Err(status_word) => return status_word.into(),
         };
-        let believed = self.believe_the_store(env).map_err(Stop::Failed);
+        let believed = self.believe_the_same_profile(env).map_err(Stop::Failed);
         let updated = believed.and_then(|()| match Reader::new(&command).peek() {
             Some(tags::UPDATE_METADATA) => self.update_metadata(env, &command),
             Some(_) => Err(Failure::NoFunction.into()),
@@ -43,6 +43,15 @@ impl Euicc {
             Err(Stop::Refused(status_word)) => status_word.into(),
             Err(Stop::Failed(failure)) => failure.status_word().into(),
         }
+    }
+
+    /// As [`Euicc::believe_the_store`]. Errors also: after a write that failed another profile is enabled than the one
+    /// that runs; that is for the ISD-R to find, which can tell.
+    fn believe_the_same_profile(&mut self, env: &mut Env<'_>) -> Result<(), Failure> {
+        if self.stale && Registry::load(env.store)?.enabled().map(|entry| entry.slot) != self.enabled() {
+            return Err(Failure::Internal);
+        }
+        self.believe_the_store(env)
     }
 
     /// UpdateMetadata (section 5.4.1): 1 replace. All of it is done, or nothing.

@@ -16,8 +16,8 @@
 use crate::platform::{MAX_PROFILES, ObjectId, ProfileSlot, Store, StoreError};
 use alloc::vec::Vec;
 use teuicc_rsp::codes::ProfileClass;
-use teuicc_rsp::metadata::{MAX_NICKNAME, NotificationEvent, PprIds};
-use teuicc_rsp::object::Value;
+use teuicc_rsp::metadata::{MAX_NICKNAME, NotificationEvent, PprIds, UpdateMetadata};
+use teuicc_rsp::object::{Received, Value};
 use teuicc_rsp::{Iccid, aid, tags};
 use teuicc_tlv::{Error, ErrorKind, Reader, Tag, Tlv, TryBytes, Writer, drop_first, try_copy};
 
@@ -279,7 +279,10 @@ impl Entry {
             nickname: text(&members.expect(Tag(0x90))?, MAX_NICKNAME)?,
             chain: byte(&members.expect(Tag(0x82))?)?,
             proprietary: try_copy(members.optional(Tag(0xB8))?.map_or(&[][..], |data| data.raw))?,
-            updates: try_copy(members.optional(tags::UPDATE_METADATA)?.map_or(&[][..], |data| data.raw))?,
+            updates: match members.optional(tags::UPDATE_METADATA)? {
+                Some(updates) => try_copy(Received::<UpdateMetadata<'_>>::parse(updates.raw)?.raw)?,
+                None => Vec::new(),
+            },
         };
         members.finish()?;
         Ok(entry)

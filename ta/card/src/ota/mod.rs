@@ -51,8 +51,9 @@ pub(crate) use policy::Policy;
 pub(crate) use sms::Reassembly;
 
 use crate::euicc::Euicc;
-use crate::platform::{Env, StoreError};
+use crate::platform::Env;
 use crate::profile::Profile;
+use crate::uicc::Refusal;
 use alloc::vec::Vec;
 use packet::{CommandPacket, CounterMode, Integrity, MAX_COUNTER, Opened, Protection, Refused, Status};
 use sms::{Brought, Message};
@@ -71,32 +72,14 @@ pub(crate) struct Host<'a> {
     pub(crate) env: Env<'a>,
 }
 
-/// Why a message ends without the answer that it should have: the store does not write, or there is no memory.
-pub(crate) enum Failure {
-    Store(StoreError),
-    OutOfMemory,
-}
-
-impl From<OutOfMemory> for Failure {
-    fn from(_: OutOfMemory) -> Self {
-        Failure::OutOfMemory
-    }
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        Failure::Store(error)
-    }
-}
-
 /// Takes the value of a SMS-PP download object (D1) of an ENVELOPE. Gives the answer to the ENVELOPE, whose data is the
-/// user data of a SMS-DELIVER-REPORT.
+/// user data of a SMS-DELIVER-REPORT. Errors: the store does not write (6581), out of memory (6F00).
 pub(crate) fn receive(
     host: Host<'_>,
     reassembly: &mut Reassembly,
     download: &[u8],
     policy: Policy,
-) -> Result<Response, Failure> {
+) -> Result<Response, Refusal> {
     let Some(message) = Message::parse(download) else { return Ok(StatusWord::OK.into()) };
     match reassembly.take(&message)? {
         Brought::CommandPacket(packet) => execute(host, &packet, policy),
@@ -106,11 +89,11 @@ pub(crate) fn receive(
 }
 
 /// Executes a command packet.
-fn execute(mut host: Host<'_>, packet: &[u8], policy: Policy) -> Result<Response, Failure> {
+fn execute(mut host: Host<'_>, packet: &[u8], policy: Policy) -> Result<Response, Refusal> {
     let Some(packet) = CommandPacket::parse(packet) else { return Ok(NOT_TAKEN.into()) };
     let (target, key_set, opened) = match accept(host.profile, &packet, policy) {
         Ok(accepted) => accepted,
-        Err(Refused::OutOfMemory) => return Err(Failure::OutOfMemory),
+        Err(Refused::OutOfMemory) => return Err(OutOfMemory.into()),
         Err(Refused::Status(status)) => return respond(&packet, &Protection::NONE, 0, status, &[]),
     };
     let protection = match Protection::new(packet.spi, &key_set.keys) {
@@ -151,7 +134,7 @@ fn count(
     target: &Target,
     key_set: &KeySet,
     received: Counter,
-) -> Result<Result<(), Status>, Failure> {
+) -> Result<Result<(), Status>, Refusal> {
     let mode = packet.spi.counter();
     if matches!(mode, CounterMode::None | CounterMode::Unchecked) {
         return Ok(Ok(()));
@@ -182,7 +165,7 @@ fn respond(
     counter: Counter,
     status: Status,
     data: &[u8],
-) -> Result<Response, Failure> {
+) -> Result<Response, Refusal> {
     if packet.spi.wants_response(status) {
         return Ok(Response::data(protection.response(packet.tar, counter, status, data)?));
     }

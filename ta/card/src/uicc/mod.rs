@@ -406,15 +406,6 @@ impl From<teuicc_tlv::Error> for Refusal {
     }
 }
 
-impl From<crate::ota::Failure> for Refusal {
-    fn from(failure: crate::ota::Failure) -> Self {
-        match failure {
-            crate::ota::Failure::Store(error) => error.into(),
-            crate::ota::Failure::OutOfMemory => OutOfMemory.into(),
-        }
-    }
-}
-
 impl From<StoreError> for Refusal {
     fn from(_: StoreError) -> Self {
         Refusal(StatusWord::MEMORY_PROBLEM)

@@ -72,7 +72,7 @@ pub(super) fn envelope(cx: &mut Context<'_>, command: &Envelope<'_>) -> Outcome 
     let Some(profile) = cx.profile.as_deref_mut() else { return Ok(StatusWord::OK.into()) };
     let env = Env { rng: &mut *cx.env.rng, store: &mut *cx.env.store };
     let host = ota::Host { profile, euicc: &mut *cx.euicc, env };
-    Ok(ota::receive(host, &mut cx.interface.sms, command.object.value, Policy::BUILD)?)
+    ota::receive(host, &mut cx.interface.sms, command.object.value, Policy::BUILD)
 }
 
 /// A FETCH command.

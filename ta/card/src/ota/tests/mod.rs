@@ -79,16 +79,13 @@ impl Bench {
         Self::boot(self.store)
     }
 
-    /// The answer to the ENVELOPE; a store that fails is 6581, as for every command.
+    /// The answer to the ENVELOPE.
     fn apdu(&mut self, apdu: &[u8]) -> Response {
         let object = Reader::new(&apdu[5..]).read().unwrap();
         let env = Env { rng: &mut self.rng, store: &mut self.store };
         let host = Host { profile: &mut self.profile, euicc: &mut self.euicc, env };
-        match receive(host, &mut self.reassembly, object.value, self.policy) {
-            Ok(response) => response,
-            Err(Failure::Store(_)) => StatusWord::MEMORY_PROBLEM.into(),
-            Err(Failure::OutOfMemory) => panic!("there is memory"),
-        }
+        let answer = receive(host, &mut self.reassembly, object.value, self.policy);
+        answer.unwrap_or_else(|Refusal(sw)| sw.into())
     }
 
     /// The answer to the last ENVELOPE of a packet.
