@@ -74,10 +74,10 @@ impl Profile {
                 // START of either domain; at the threshold it has been used up.
                 let threshold = self.child(file.parent, EF_THRESHOLD).map_or(&[][..], |index| self.content(index));
                 let threshold = threshold.get(..3).unwrap_or(&[0xFF; 3]);
-                content.chunks_exact(3).filter(|start| (*start).cmp(threshold) == Ordering::Less).count()
+                count(content.chunks_exact(3).filter(|start| (*start).cmp(threshold) == Ordering::Less))
             }
             (EF_EPSNSC | EF_5GS3GPPNSC | EF_5GSN3GPPNSC, FileKind::LinearFixed(length)) => {
-                content.chunks(usize::from(length.max(1))).filter(|record| is_usable(record)).count()
+                count(content.chunks(usize::from(length.max(1))).filter(|record| is_usable(record)))
             }
             _ => 0,
         }
@@ -90,4 +90,9 @@ fn is_usable(record: &[u8]) -> bool {
     let context = Reader::new(record).read().ok().filter(|context| context.tag == Tag(0xA0));
     let identifier = context.and_then(|context| context.members().flatten().find(|member| member.tag == Tag(0x80)));
     identifier.and_then(|member| member.value.first()).is_some_and(|identifier| identifier & 0x07 != 0x07)
+}
+
+/// How many there are; `Iterator::count` would have to panic for more than a `usize` holds.
+fn count<T>(items: impl Iterator<Item = T>) -> usize {
+    items.fold(0, |count, _| count.saturating_add(1))
 }

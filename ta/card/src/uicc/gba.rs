@@ -90,14 +90,19 @@ fn note(cx: &mut Context<'_>, list: FileIndex, entry: &[u8], name_len: usize) ->
         return Err(StatusWord::AUTHENTICATION_NO_MEMORY.into());
     }
     let name = entry.get(..name_len).unwrap_or(entry);
-    let older = records.clone().position(|record| record.starts_with(name));
-    let place = older.or_else(|| records.clone().position(|record| record.first() == Some(&0xFF)));
+    let place_of = |wanted: &dyn Fn(&[u8]) -> bool| {
+        (0..records.len()).zip(records.clone()).find(|(_, record)| wanted(record)).map(|(place, _)| place)
+    };
+    let place =
+        place_of(&|record| record.starts_with(name)).or_else(|| place_of(&|record| record.starts_with(&[0xFF])));
     let end = place.map_or(records.len(), |place| place.saturating_add(1)).saturating_mul(length);
     cx.change_content(list, |content| {
-        if let Some(moved) = content.get_mut(..end) {
-            moved.rotate_right(length);
-            let padded = entry.iter().copied().chain(core::iter::repeat(0xFF));
-            moved.iter_mut().take(length).zip(padded).for_each(|(to, from)| *to = from);
-        }
+        let Some(moved) = content.get_mut(..end) else { return };
+        // Each record takes the place of the next one.
+        moved.reverse();
+        let Some((first, others)) = moved.split_at_mut_checked(length) else { return };
+        others.reverse();
+        let padded = entry.iter().copied().chain(core::iter::repeat(0xFF));
+        first.iter_mut().zip(padded).for_each(|(to, from)| *to = from);
     })
 }

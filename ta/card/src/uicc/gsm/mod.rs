@@ -218,8 +218,10 @@ fn run_gsm_algorithm(cx: &mut Context<'_>, command: &Command<'_>) -> Outcome {
         answer.zeroize();
         return Err(StatusWord::TECHNICAL_PROBLEM.into());
     }
-    answer.copy_within(1..=SRES_LEN, 0);
-    answer.copy_within(SRES_LEN.saturating_add(2).., SRES_LEN);
+    if let Ok(fields) = <&mut [u8; SRES_KC_LEN + 2]>::try_from(answer.as_mut_slice()) {
+        fields.copy_within(1..SRES_LEN + 1, 0);
+        fields.copy_within(SRES_LEN + 2..SRES_KC_LEN + 2, SRES_LEN);
+    }
     // Kc must not stay behind the end.
     answer.get_mut(SRES_KC_LEN..).unwrap_or_default().zeroize();
     answer.truncate(SRES_KC_LEN);

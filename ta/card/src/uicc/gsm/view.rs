@@ -301,7 +301,7 @@ fn members(profile: &Profile, index: FileIndex) -> (u8, u8) {
 }
 
 fn count<T>(items: impl Iterator<Item = T>) -> u8 {
-    u8::try_from(items.count()).unwrap_or(u8::MAX)
+    items.fold(0, |count: u8, _| count.saturating_add(1))
 }
 
 /// The answer for an EF under the identifier by which it was asked for: 15 bytes. `None` for a structure that class A0
