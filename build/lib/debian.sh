@@ -50,6 +50,32 @@ debian_unpack() {
   mv "$part" "$folder"
 }
 
+# Brings one program of another suite with every library that it needs, and makes a command that runs it:
+# debian_program SUITE FOLDER PACKAGE PROGRAM... makes FOLDER/PROGRAM, for programs of the package's /usr/bin.
+debian_program() {
+  local suite=$1 folder=$2 package=$3 program loader libraries
+  shift 3
+  [[ -f $folder/.packages && $(<"$folder/.packages") == "$suite $package $*" ]] && return 0
+  local debian_apt packages part=$folder.part.$BASHPID
+  debian_suite "$suite" amd64
+  # The stored state is empty, so the simulation lists the package and every dependency.
+  mapfile -t packages < <(apt-get "${debian_apt[@]}" install -s --no-install-recommends "$package" | sed -n 's/^Inst \([^ ]*\) .*/\1/p')
+  ((${#packages[@]} > 1)) || die "Debian $suite has no $package for this machine"
+  rm -rf "$part"
+  debian_unpack "$suite" amd64 "$part/tree" "${packages[@]}"
+  loader=$(cd "$part/tree" && find . -name 'ld-linux-x86-64.so.2' | head -1)
+  libraries=$(cd "$part/tree" && find . -type d -path '*/lib/x86_64-linux-gnu' | sed "s|^\.|$folder/tree|" | paste -sd:)
+  for program in "$@"; do
+    printf '#!/bin/sh\nexec "%s" --library-path "%s" "%s" "$@"\n' \
+      "$folder/tree/$loader" "$libraries" "$folder/tree/usr/bin/$program" >"$part/$program"
+    chmod +x "$part/$program"
+  done
+  printf '%s' "$suite $package $*" >"$part/.packages"
+  rm -rf "$folder"
+  mkdir -p "$(dirname "$folder")"
+  mv "$part" "$folder"
+}
+
 # Unpacks a source package, patches applied: debian_source SUITE FOLDER SOURCE-PACKAGE. Needs dpkg-dev.
 debian_source() {
   local suite=$1 folder=$2 source=$3

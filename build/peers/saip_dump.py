@@ -66,4 +66,5 @@ def main():
                 print(file_line(field, steps))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -176,6 +176,8 @@ struct AsksForRefresh {
     card: SlotTransport,
     qualifier: u8,
     asked: bool,
+    /// That REFRESH is not answered yet; other commands to fetch are the card's own.
+    waits: bool,
     warm_resets: u32,
     responses: Vec<Vec<u8>>,
 }
@@ -187,17 +189,21 @@ impl Transport for AsksForRefresh {
 
     fn warm_reset(&mut self) -> std::io::Result<Vec<u8>> {
         self.warm_resets += 1;
+        self.waits = false;
         self.card.warm_reset()
     }
 
     fn tpdu(&mut self, tpdu: &[u8]) -> std::io::Result<Vec<u8>> {
         match tpdu {
             [0x80, 0xF2, 0x00, 0x0C, ..] if !self.asked => {
-                self.asked = true;
+                (self.asked, self.waits) = (true, true);
                 Ok(hex!("910B").to_vec())
             }
-            [0x80, 0x12, ..] => Ok([&hex!("D009 81030101")[..], &[self.qualifier], &hex!("82028182 9000")].concat()),
-            [0x80, 0x14, ..] => {
+            [0x80, 0x12, ..] if self.waits => {
+                Ok([&hex!("D009 81030101")[..], &[self.qualifier], &hex!("82028182 9000")].concat())
+            }
+            [0x80, 0x14, ..] if self.waits => {
+                self.waits = false;
                 self.responses.push(tpdu[5..].to_vec());
                 Ok(hex!("9000").to_vec())
             }
@@ -211,7 +217,8 @@ fn a_modem_obeys_a_refresh_by_a_reset_and_answers_other_kinds() {
     let store = stored(&build(&spec()).unwrap());
     for (qualifier, resets) in [(0x04, 1), (0x01, 0)] {
         let card = SlotTransport::new(slot(&store));
-        let reader = AsksForRefresh { card, qualifier, asked: true, warm_resets: 0, responses: Vec::new() };
+        let reader =
+            AsksForRefresh { card, qualifier, asked: true, waits: false, warm_resets: 0, responses: Vec::new() };
         let mut modem = Modem::new(reader, ModemOptions::default());
         modem.boot().unwrap();
         modem.transport().asked = false;
@@ -222,7 +229,8 @@ fn a_modem_obeys_a_refresh_by_a_reset_and_answers_other_kinds() {
         assert_eq!((reader.warm_resets, reader.responses.len()), (resets, usize::from(resets == 0)));
     }
     let card = SlotTransport::new(slot(&store));
-    let reader = AsksForRefresh { card, qualifier: 0x04, asked: true, warm_resets: 0, responses: Vec::new() };
+    let reader =
+        AsksForRefresh { card, qualifier: 0x04, asked: true, waits: false, warm_resets: 0, responses: Vec::new() };
     let mut modem = Modem::new(reader, ModemOptions { without_refresh: true, ..ModemOptions::default() });
     modem.boot().unwrap();
     modem.transport().asked = false;
@@ -244,5 +252,39 @@ fn every_published_test_profile_boots() {
             println!("{}: {} TPDUs in {:?}", path.display(), report.apdus, report.duration);
             println!("  missing {:?}, denied {:?}", report.missing, report.denied);
         }
+    }
+}
+
+/// The whole boot of a phone.
+#[test]
+fn a_phone_boots_with_hundreds_of_commands_and_stumbles_over_none() {
+    let mut packages = vec![("built".to_string(), build(&spec()).unwrap())];
+    match std::env::var_os("TEUICC_TESTDATA") {
+        None => println!("skipped: TEUICC_TESTDATA is not set"),
+        Some(folder) => {
+            let entries = std::fs::read_dir(std::path::Path::new(&folder).join("ts48")).unwrap();
+            let read = |path: std::path::PathBuf| (path.display().to_string(), std::fs::read(path).unwrap());
+            packages.extend(entries.map(|entry| read(entry.unwrap().path())));
+        }
+    }
+    for (name, package) in packages {
+        let store = stored(&package);
+        let slot = slot(&store);
+        let _ = store.take_replaces();
+        let mut modem = Modem::new(SlotTransport::new(slot.clone()), ModemOptions::default());
+        let replay = modem.replay_boot().unwrap_or_else(|error| panic!("{name}: {error}"));
+        let while_up = store.take_replaces();
+        slot.blocking_close();
+        let at_the_end = store.take_replaces();
+        println!(
+            "{name}: {} commands, {} TPDUs in {:?}; {} updates cost {while_up} store writes, and {at_the_end} at the end",
+            replay.commands, replay.tpdus, replay.duration, replay.updates
+        );
+        println!("  status words {:04X?}, {} searches", replay.status_words, replay.searches);
+        println!("  not there {:?}", replay.missing.keys());
+        assert!(replay.commands > 450 && replay.updates > 10, "{name}: {replay:?}");
+        assert!(replay.denied.is_empty(), "{name}: {:?}", replay.denied);
+        // What a phone writes all the time is kept, and written once.
+        assert_eq!((while_up, at_the_end), (0, 1), "{name}: store writes");
     }
 }

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | [`transport`] | how the modem reaches a card: [`Transport`]; straight to a slot: [`SlotTransport`] |
 //! | [`vpcd`] | the reader's side of vpcd |
-//! | [`modem`] | a modem that boots, attaches and obeys a REFRESH |
+//! | [`modem`] | a modem that boots (also with all that a phone asks), attaches and obeys a REFRESH |
 //! | [`network`] | an authentication centre, by a Milenage that is not the card's |
 
 pub mod modem;

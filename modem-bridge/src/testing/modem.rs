@@ -1,5 +1,9 @@
 //! A modem: boots as a real one does, reads what a real one reads, authenticates, and obeys a REFRESH.
 
+mod replay;
+
+pub use replay::Replay;
+
 use super::Transport;
 use super::network::Authentication;
 use std::collections::BTreeMap;

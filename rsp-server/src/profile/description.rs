@@ -20,9 +20,10 @@ pub struct Description {
     mnc_length: u8,
     #[serde(default)]
     algorithm: Algorithm,
-    k: Key,
-    opc: Option<Key>,
-    op: Option<Key>,
+    k: SubscriberKey,
+    opc: Option<Key<16>>,
+    op: Option<Key<16>>,
+    topc: Option<Key<32>>,
     #[serde(default = "Code::pin")]
     pin: Code,
     #[serde(default)]
@@ -53,6 +54,7 @@ pub struct Description {
 enum Algorithm {
     #[default]
     Milenage,
+    Tuak,
     XorTest,
 }
 
@@ -65,16 +67,30 @@ enum Class {
     Operational,
 }
 
-/// 16 bytes: 32 hexadecimal digits in the file.
-struct Key(Zeroizing<[u8; 16]>);
+/// N bytes: twice as many hexadecimal digits in the file.
+struct Key<const N: usize>(Zeroizing<[u8; N]>);
 
-impl<'de> Deserialize<'de> for Key {
+impl<'de, const N: usize> Deserialize<'de> for Key<N> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let digits = Zeroizing::new(String::deserialize(deserializer)?);
-        let mut key = Zeroizing::new([0u8; 16]);
+        let mut key = Zeroizing::new([0u8; N]);
         hex::decode_to_slice(digits.as_bytes(), key.as_mut_slice())
-            .map_err(|_| serde::de::Error::custom("not 32 hexadecimal digits"))?;
+            .map_err(|_| serde::de::Error::custom(format!("not {} hexadecimal digits", 2 * N)))?;
         Ok(Key(key))
+    }
+}
+
+/// K: 16 bytes, or 32, which only TUAK has.
+struct SubscriberKey(Zeroizing<Vec<u8>>);
+
+impl<'de> Deserialize<'de> for SubscriberKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let digits = Zeroizing::new(String::deserialize(deserializer)?);
+        let bytes = if digits.len() == 64 { 32 } else { 16 };
+        let mut key = Zeroizing::new(vec![0u8; bytes]);
+        hex::decode_to_slice(digits.as_bytes(), &mut key)
+            .map_err(|_| serde::de::Error::custom("not 32 hexadecimal digits, or 64 for tuak"))?;
+        Ok(SubscriberKey(key))
     }
 }
 
@@ -125,11 +141,13 @@ impl Description {
             let place = error.span().map_or(String::new(), |span| place(text, span.start));
             Error::invalid("profile description", format!("{place}{}", error.message()))
         })?;
-        match (description.algorithm, &description.opc, &description.op) {
-            (Algorithm::Milenage, Some(_), None) | (Algorithm::Milenage, None, Some(_)) => Ok(description),
-            (Algorithm::XorTest, None, None) => Ok(description),
-            (Algorithm::Milenage, ..) => Err(Error::invalid("opc", "milenage needs exactly one of opc and op")),
-            (Algorithm::XorTest, ..) => Err(Error::invalid("opc", "xor-test has neither opc nor op")),
+        let given = (description.opc.is_some(), description.op.is_some(), description.topc.is_some());
+        match (description.algorithm, given) {
+            (Algorithm::Milenage, (true, false, false) | (false, true, false)) => Ok(description),
+            (Algorithm::Tuak, (false, false, true)) | (Algorithm::XorTest, (false, false, false)) => Ok(description),
+            (Algorithm::Milenage, _) => Err(Error::invalid("opc", "milenage needs exactly one of opc and op")),
+            (Algorithm::Tuak, _) => Err(Error::invalid("topc", "tuak needs topc, and has neither opc nor op")),
+            (Algorithm::XorTest, _) => Err(Error::invalid("opc", "xor-test has neither opc nor op nor topc")),
         }
     }
 
@@ -137,13 +155,14 @@ impl Description {
     pub fn build(&self, defaults: Metadata) -> Result<NewProfile, Error> {
         let metadata = self.metadata(defaults);
         metadata.check()?;
-        let opc = self.opc();
+        let opc = self.operator_key();
         let spec = ProfileSpec {
             iccid: &self.iccid,
             imsi: &self.imsi,
             mnc_len: self.mnc_length,
             algorithm: match self.algorithm {
                 Algorithm::Milenage => build::Algorithm::Milenage,
+                Algorithm::Tuak => build::Algorithm::Tuak,
                 Algorithm::XorTest => build::Algorithm::XorTest,
             },
             key: self.k.0.as_slice(),
@@ -183,21 +202,23 @@ impl Description {
         }
     }
 
-    /// OPc, computed from OP if that is given (TS 35.206 section 8.2). The XOR test algorithm has none.
-    fn opc(&self) -> Zeroizing<[u8; 16]> {
-        match (&self.opc, &self.op) {
-            (Some(opc), _) => opc.0.clone(),
-            (None, Some(op)) => {
+    /// TOPc, or OPc, computed from OP if that is given (TS 35.206 section 8.2). The XOR test algorithm has none.
+    fn operator_key(&self) -> Zeroizing<Vec<u8>> {
+        match (&self.topc, &self.opc, &self.op) {
+            (Some(topc), ..) => Zeroizing::new(topc.0.to_vec()),
+            (_, Some(opc), _) => Zeroizing::new(opc.0.to_vec()),
+            (_, _, Some(op)) => {
+                let Ok(cipher) = Aes128::new_from_slice(&self.k.0) else {
+                    // A K of another length is refused where the profile is built.
+                    return Zeroizing::new(Vec::new());
+                };
                 let mut block = aes::Block::from(*op.0);
-                Aes128::new(&(*self.k.0).into()).encrypt_block(&mut block);
-                let mut opc = Zeroizing::new([0u8; 16]);
-                for ((byte, encrypted), op) in opc.iter_mut().zip(&block).zip(op.0.iter()) {
-                    *byte = encrypted ^ op;
-                }
+                cipher.encrypt_block(&mut block);
+                let opc = block.iter().zip(op.0.iter()).map(|(encrypted, op)| encrypted ^ op).collect();
                 block.as_mut_slice().zeroize();
-                opc
+                Zeroizing::new(opc)
             }
-            (None, None) => Zeroizing::new([0; 16]),
+            (None, None, None) => Zeroizing::new(vec![0; 16]),
         }
     }
 }
@@ -255,7 +276,7 @@ mod tests {
 
     #[test]
     fn every_field_is_in_the_example() {
-        let known = "iccid imsi mnc-length algorithm k opc op pin pin-enabled puk pin2 puk2 adm msisdn isim spn name class \
+        let known = "iccid imsi mnc-length algorithm k opc op topc pin pin-enabled puk pin2 puk2 adm msisdn isim spn name class \
                      ppr1 ppr2";
         for field in known.split_whitespace() {
             let stands = EXAMPLE.lines().any(|line| line.trim_start_matches("# ").starts_with(&format!("{field} = ")));
@@ -272,8 +293,8 @@ mod tests {
         };
         let text = set_1("k", "465b5ce8b199b49faa5f0a2ee238a6bc", &text);
         let text = set_1("op", "cdc202d5123e20f62b6d676ac72cb318", &text);
-        let opc = Description::parse(&text).unwrap().opc();
-        assert_eq!(hex::encode(*opc), "cd63cb71954a9f4e48a5994e37a02baf");
+        let opc = Description::parse(&text).unwrap().operator_key();
+        assert_eq!(hex::encode(opc.as_slice()), "cd63cb71954a9f4e48a5994e37a02baf");
     }
 
     #[test]
@@ -285,13 +306,29 @@ mod tests {
         assert!(error(&lines(&format!("{k}pni = \"0000\"\n"))).contains("line 4, pni: unknown field"));
         assert!(error(&lines("")).contains("missing field `k`"));
         assert!(error(&lines(k)).contains("exactly one of opc and op"));
-        assert!(error(&lines(&format!("{k}algorithm = \"tuak\"\n"))).contains("line 4, algorithm: unknown variant"));
+        assert!(error(&lines(&format!("{k}algorithm = \"comp128\"\n"))).contains("line 4, algorithm: unknown variant"));
+        assert!(error(&lines(&format!("{k}algorithm = \"tuak\"\n"))).contains("tuak needs topc"));
         assert!(
             error(&lines(&format!("{k}algorithm = \"xor-test\"\npin = \"1\"\n"))).contains("line 5, pin: not 4 to 8")
         );
         assert!(error("iccid = \"1\"\nimsi = [\n").contains("line "));
         let short = format!("iccid = \"123\"\nimsi = \"001010123456789\"\n{k}algorithm = \"xor-test\"\n");
         assert!(error(&short).starts_with("iccid: must be"), "{}", error(&short));
+    }
+
+    #[test]
+    fn tuak_profiles_are_built_with_both_lengths_of_k() {
+        let of = |k: &str, algorithm: &str| {
+            let text = format!(
+                "iccid = \"8988211000000000016\"\nimsi = \"001010123456789\"\nalgorithm = \"{algorithm}\"\nk = \"{k}\"\n"
+            );
+            let key = if algorithm == "tuak" { "11".repeat(32) } else { "11".repeat(16) };
+            let name = if algorithm == "tuak" { "topc" } else { "op" };
+            Description::parse(&format!("{text}{name} = \"{key}\"\n"))?.build(Metadata::default())
+        };
+        assert!(of(&"00".repeat(16), "tuak").is_ok());
+        assert!(of(&"00".repeat(32), "tuak").is_ok());
+        assert!(of(&"00".repeat(32), "milenage").unwrap_err().to_string().starts_with("k: must be"));
     }
 
     #[test]

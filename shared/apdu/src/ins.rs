@@ -27,8 +27,15 @@ pub const READ_RECORD: u8 = 0xB2;
 pub const GET_RESPONSE: u8 = 0xC0;
 pub const ENVELOPE: u8 = 0xC2;
 pub const RETRIEVE_DATA: u8 = 0xCB;
+pub const RESIZE_FILE: u8 = 0xD4;
 pub const UPDATE_BINARY: u8 = 0xD6;
 pub const SET_DATA: u8 = 0xDB;
 pub const UPDATE_RECORD: u8 = 0xDC;
+pub const CREATE_FILE: u8 = 0xE0;
 pub const STORE_DATA: u8 = 0xE2;
+pub const DELETE_FILE: u8 = 0xE4;
+pub const TERMINATE_DF: u8 = 0xE6;
+/// GlobalPlatform's INSTALL; TERMINATE DF in the proprietary class.
+pub const INSTALL: u8 = 0xE6;
+pub const TERMINATE_EF: u8 = 0xE8;
 pub const STATUS: u8 = 0xF2;

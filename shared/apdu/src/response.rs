@@ -19,12 +19,16 @@ status_words! {
     TOOLKIT_BUSY = 0x9300;
     /// Part of the returned data may be corrupted.
     CORRUPTED_DATA = 0x6281;
-    /// End of file or record reached before reading Le bytes.
+    /// End of file or record reached before reading Le bytes, or unsuccessful search.
     END_OF_FILE = 0x6282;
     /// Selected file invalidated (deactivated).
     FILE_DEACTIVATED = 0x6283;
+    /// Selected file in termination state.
+    FILE_TERMINATED = 0x6285;
     /// More data available (SEARCH RECORD and the BER-TLV commands).
     MORE_DATA = 0x62F1;
+    /// More data expected (SET DATA).
+    MORE_DATA_EXPECTED = 0x63F1;
     /// Memory problem.
     MEMORY_PROBLEM = 0x6581;
     /// Wrong length.
@@ -61,6 +65,8 @@ status_words! {
     LC_INCONSISTENT = 0x6A87;
     /// Referenced data not found.
     REFERENCE_DATA_NOT_FOUND = 0x6A88;
+    /// File identifier already exists (TS 102 222).
+    FILE_EXISTS = 0x6A89;
     /// Wrong parameters P1 to P2 (offset outside the file).
     WRONG_PARAMETERS = 0x6B00;
     /// Instruction code not supported or invalid.
@@ -75,6 +81,8 @@ status_words! {
     INCORRECT_MAC = 0x9862;
     /// Authentication error, security context not supported (TS 31.102 section 7.3.1).
     CONTEXT_NOT_SUPPORTED = 0x9864;
+    /// Authentication error, no memory space available (TS 31.102 section 7.3.1).
+    AUTHENTICATION_NO_MEMORY = 0x9866;
 }
 
 impl StatusWord {

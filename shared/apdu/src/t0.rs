@@ -1,7 +1,7 @@
 //! The T=0 layer (ISO/IEC 7816-3 section 12, TS 102 221 section 7.3.1 and annex C).
 //!
-//! A modem sends TPDUs and sees `61xx`, `6Cxx` and GET RESPONSE; the card sees whole command APDUs and gives
-//! whole responses. [`T0`] stands between them, without any input or output of its own:
+//! A modem sends TPDUs and sees `61xx`, `6Cxx` and GET RESPONSE, or in class A0 `9Fxx` and GET RESPONSE (TS 51.011 section
+//! 9.1); the card sees whole command APDUs and gives whole responses. [`T0`] stands between them, without any input or output of its own:
 //!
 //! ```
 //! # use teuicc_apdu::{Response, t0::{Step, T0}};
@@ -14,7 +14,7 @@
 //! assert_eq!(answer, [1, 2, 3, 0x90, 0x00]);
 //! ```
 
-use crate::{Class, Command, MAX_CHANNEL, Response, StatusWord, ins};
+use crate::{Class, Coding, Command, MAX_CHANNEL, Response, StatusWord, ins};
 use alloc::vec::Vec;
 use teuicc_tlv::{OutOfMemory, TryBytes, try_copy};
 
@@ -33,6 +33,9 @@ struct Pending {
     sw: StatusWord,
     /// The header of the case 2 command that this answers, if it was answered `6Cxx`.
     reissue: Option<[u8; 4]>,
+    /// Whether it was announced with `9Fxx`: then GET RESPONSE may ask for the beginning only, and there is no second
+    /// one.
+    gsm: bool,
 }
 
 /// The command that the card is executing.
@@ -44,6 +47,8 @@ struct Executing {
     sent_data: bool,
     /// Le in bytes, 1 to 256, of a command without data.
     le: usize,
+    /// Whether it is of class A0.
+    gsm: bool,
 }
 
 /// T=0 state of one interface: pending data per logical channel.
@@ -73,12 +78,25 @@ impl T0 {
         if tpdu.len() > 5 && tpdu.get(4) == Some(&0) {
             return Step::Answer(status(StatusWord::WRONG_LENGTH));
         }
-        let channel = Class::from_byte(command.cla).map_or(0, |class| usize::from(class.channel));
+        let class = Class::from_byte(command.cla);
+        let channel = class.map_or(0, |class| usize::from(class.channel));
+        let gsm = class.is_some_and(|class| class.coding == Coding::Gsm);
         let le = command.le.map_or(256, |le| usize::try_from(le).unwrap_or(256));
         let kept = self.pending.get_mut(channel).and_then(Option::take);
         let sent_data = !command.data.is_empty();
         if command.ins == ins::GET_RESPONSE && !sent_data {
-            return Step::Answer(self.deliver(channel, kept, le, None));
+            return Step::Answer(match kept {
+                Some(kept) if kept.gsm => {
+                    let answer = deliver_gsm(&kept, le);
+                    if le > kept.data.len() {
+                        self.keep(channel, kept);
+                    }
+                    answer
+                }
+                // Nothing to give: technical problem, as class A0 has it (TS 51.011 section 9.2.18).
+                None if gsm => status(StatusWord::TECHNICAL_PROBLEM),
+                kept => self.deliver(channel, kept, le, None),
+            });
         }
         if let Some(kept) = kept.filter(|kept| !sent_data && kept.reissue == Some(*header)) {
             return Step::Answer(self.deliver(channel, Some(kept), le, Some(*header)));
@@ -93,7 +111,7 @@ impl T0 {
         };
         match apdu {
             Ok(apdu) => {
-                self.executing = Some(Executing { channel, header: *header, sent_data, le });
+                self.executing = Some(Executing { channel, header: *header, sent_data, le, gsm });
                 Step::Execute(apdu)
             }
             Err(OutOfMemory) => Step::Answer(status(StatusWord::TECHNICAL_PROBLEM)),
@@ -109,11 +127,15 @@ impl T0 {
         if response.data.is_empty() {
             return status(response.sw);
         }
-        let pending = Pending { data: response.data, sw: response.sw, reissue: None };
+        let pending = Pending { data: response.data, sw: response.sw, reissue: None, gsm: executing.gsm };
         if executing.sent_data {
             let left = left_byte(pending.data.len());
             self.keep(executing.channel, pending);
-            return status(StatusWord(0x6100 | u16::from(left)));
+            let waits = if executing.gsm { 0x9F00 } else { 0x6100 };
+            return status(StatusWord(waits | u16::from(left)));
+        }
+        if executing.gsm {
+            return deliver_gsm(&pending, executing.le);
         }
         self.deliver(executing.channel, Some(pending), executing.le, Some(executing.header))
     }
@@ -159,6 +181,18 @@ impl T0 {
         if let Some(slot) = self.pending.get_mut(channel) {
             *slot = Some(pending);
         }
+    }
+}
+
+/// Gives the first `le` bytes of an answer of class A0, or says in `67xx` how many there are.
+fn deliver_gsm(kept: &Pending, le: usize) -> Vec<u8> {
+    let Some(data) = kept.data.get(..le) else {
+        return status(StatusWord(0x6700 | u16::from(left_byte(kept.data.len()))));
+    };
+    let mut answer = Vec::new();
+    match answer.try_extend(data).and_then(|()| answer.try_extend(&kept.sw.0.to_be_bytes())) {
+        Ok(()) => answer,
+        Err(OutOfMemory) => status(StatusWord::TECHNICAL_PROBLEM),
     }
 }
 
@@ -251,6 +285,33 @@ mod tests {
         assert_eq!(answer(&mut t0, &hex!("01C0000000")), hex!("6C58"));
         let third = answer(&mut t0, &hex!("01C0000058"));
         assert_eq!(&third[0x58..], hex!("9110"));
+    }
+
+    #[test]
+    fn class_a0_answers_9f_and_gives_what_is_asked_for_once() {
+        let mut t0 = T0::new();
+        assert_eq!(execute(&mut t0, &hex!("A0A40000023F00"), &hex!("AABBCC 9000")), hex!("9F03"));
+        assert_eq!(answer(&mut t0, &hex!("A0C0000003")), hex!("AABBCC9000"));
+        assert_eq!(answer(&mut t0, &hex!("A0C0000003")), hex!("6F00"));
+        // Only the beginning, and what waits on the card is said then.
+        assert_eq!(execute(&mut t0, &hex!("A0A40000023F00"), &hex!("AABBCC 910B")), hex!("9F03"));
+        assert_eq!(answer(&mut t0, &hex!("A0C0000002")), hex!("AABB910B"));
+        assert_eq!(answer(&mut t0, &hex!("A0C0000001")), hex!("6F00"));
+        // More than there is.
+        assert_eq!(execute(&mut t0, &hex!("A0A40000023F00"), &hex!("AABBCC 9000")), hex!("9F03"));
+        assert_eq!(answer(&mut t0, &hex!("A0C0000004")), hex!("6703"));
+        assert_eq!(answer(&mut t0, &hex!("A0C0000003")), hex!("AABBCC9000"));
+        // Another command discards it.
+        assert_eq!(execute(&mut t0, &hex!("A0A40000023F00"), &hex!("AABBCC 9000")), hex!("9F03"));
+        assert_eq!(execute(&mut t0, &hex!("A0D6000001AA"), &hex!("9000")), hex!("9000"));
+        assert_eq!(answer(&mut t0, &hex!("A0C0000003")), hex!("6F00"));
+        // The card reads P3 itself: never 6Cxx, and nothing is kept for a reissue.
+        assert_eq!(execute(&mut t0, &hex!("A0F2000003"), &hex!("AABBCC 9000")), hex!("AABBCC9000"));
+        assert_eq!(execute(&mut t0, &hex!("A0F2000004"), &hex!("6703")), hex!("6703"));
+        assert_eq!(execute(&mut t0, &hex!("A0F2000004"), &hex!("AABBCC 9000")), hex!("6703"));
+        assert_eq!(execute(&mut t0, &hex!("A0F2000003"), &hex!("AABBCC 9000")), hex!("AABBCC9000"));
+        // A mistaken P3 of 00 is 256.
+        assert_eq!(execute(&mut t0, &hex!("A0F2000000"), &hex!("6716")), hex!("6716"));
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! For tests alone: an allocator that fails when it is told to, so that the answer to a lack of memory can be seen at
-//! each allocation in turn.
+//! each allocation in turn; and that counts.
 //!
 //! ```ignore
 //! #[global_allocator]
@@ -17,6 +17,8 @@ use std::cell::Cell;
 thread_local! {
     /// How many allocations of this thread still succeed; `None` for all.
     static LEFT: Cell<Option<u32>> = const { Cell::new(None) };
+    /// How many allocations this thread has asked for.
+    static ASKED: Cell<u64> = const { Cell::new(0) };
 }
 
 /// The system's allocator, until a thread's allocations are used up.
@@ -30,7 +32,15 @@ pub fn with_allocations<T>(allowed: Option<u32>, work: impl FnOnce() -> T) -> T 
     result
 }
 
+/// Runs `work`; with its result, how many allocations (also those that make a block larger) it asked for.
+pub fn count_allocations<T>(work: impl FnOnce() -> T) -> (T, u64) {
+    let before = ASKED.get();
+    let result = work();
+    (result, ASKED.get() - before)
+}
+
 fn may_allocate() -> bool {
+    ASKED.set(ASKED.get() + 1);
     LEFT.with(|left| match left.get() {
         None => true,
         Some(0) => false,

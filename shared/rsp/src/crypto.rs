@@ -13,6 +13,8 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// Length of an uncompressed point: 04, x, y.
 pub const POINT: usize = 65;
+/// Length of a compressed point: 02 or 03, x.
+pub const COMPRESSED_POINT: usize = 33;
 /// Length of a signature: r, s.
 pub const SIGNATURE: usize = 64;
 /// How often a key is drawn before the source of randomness is taken to be broken: a draw fails once in 2^32 at most.
@@ -67,6 +69,27 @@ impl PublicKey {
             Curve::BrainpoolP256r1 => decode::<BrainpoolP256r1>(&point).map(|_| ()),
         }?;
         Ok(PublicKey { curve, point })
+    }
+
+    /// A P-256 key from a point in either form of SEC 1 section 2.3.3: 33 bytes compressed, or 65 uncompressed. Errors:
+    /// another form, or not on the curve.
+    pub fn p256_from_sec1(point: &[u8]) -> Result<Self, InvalidKey> {
+        // The library also knows a compact form.
+        if !matches!(point, [0x02..=0x04, ..]) {
+            return Err(InvalidKey);
+        }
+        let point = uncompressed(&decode::<NistP256>(point)?)?;
+        Ok(PublicKey { curve: Curve::P256, point })
+    }
+
+    /// The compressed point: 02 or 03, x.
+    #[must_use]
+    pub fn compressed(&self) -> [u8; COMPRESSED_POINT] {
+        let [_, x_and_y @ ..] = self.point;
+        let [.., last] = self.point;
+        let mut compressed = [0x02 | (last & 0x01); COMPRESSED_POINT];
+        compressed.iter_mut().skip(1).zip(x_and_y).for_each(|(to, from)| *to = from);
+        compressed
     }
 
     /// The curve.
@@ -188,6 +211,23 @@ pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     hash.finalize().into()
 }
 
+/// The first 64 bytes of key data of the X9.63 key derivation function with SHA-256 (TR-03111 section 4.3.3), from a
+/// shared secret and the concatenation of `shared_info`.
+#[must_use]
+pub fn x963_kdf(shared_secret: &[u8; 32], shared_info: &[&[u8]]) -> Zeroizing<[u8; 64]> {
+    let mut key_data = Zeroizing::new([0u8; 64]);
+    for (block, counter) in key_data.chunks_mut(32).zip(1u32..) {
+        let mut hash = Sha256::new();
+        hash.update(shared_secret);
+        hash.update(counter.to_be_bytes());
+        shared_info.iter().for_each(|part| hash.update(part));
+        let mut output: [u8; 32] = hash.finalize().into();
+        block.copy_from_slice(&output);
+        output.zeroize();
+    }
+    key_data
+}
+
 /// hashCc: the confirmation code, hashed, and hashed again with the transaction (section 5.7.5).
 #[must_use]
 pub fn hash_cc(confirmation_code: &str, transaction_id: &[u8]) -> [u8; 32] {
@@ -206,7 +246,7 @@ trait RspCurve: EcdsaCurve + CurveArithmetic {}
 impl RspCurve for NistP256 {}
 impl RspCurve for BrainpoolP256r1 {}
 
-fn decode<C>(point: &[u8; POINT]) -> Result<elliptic_curve::PublicKey<C>, InvalidKey>
+fn decode<C>(point: &[u8]) -> Result<elliptic_curve::PublicKey<C>, InvalidKey>
 where
     C: RspCurve,
     AffinePoint<C>: FromSec1Point<C> + ToSec1Point<C>,
@@ -222,7 +262,16 @@ where
     FieldBytesSize<C>: ModulusSize,
 {
     let key = elliptic_curve::SecretKey::<C>::from_slice(scalar).map_err(|_| InvalidKey)?;
-    let point = ToSec1Point::<C>::to_sec1_point(key.public_key().as_affine(), false);
+    uncompressed(&key.public_key())
+}
+
+fn uncompressed<C>(key: &elliptic_curve::PublicKey<C>) -> Result<[u8; POINT], InvalidKey>
+where
+    C: RspCurve,
+    AffinePoint<C>: FromSec1Point<C> + ToSec1Point<C>,
+    FieldBytesSize<C>: ModulusSize,
+{
+    let point = ToSec1Point::<C>::to_sec1_point(key.as_affine(), false);
     point.as_bytes().try_into().map_err(|_| InvalidKey)
 }
 
@@ -320,6 +369,30 @@ mod tests {
             assert!(PublicKey::new(curve, &[0]).is_err());
             let mut broken = |bytes: &mut [u8]| bytes.fill(0);
             assert!(SecretKey::generate(curve, &mut broken).is_err());
+        }
+    }
+
+    /// The point of TS 33.501 annex C.4.4.1, which gives it in both forms.
+    #[test]
+    fn compressed_points() {
+        let long = hex!(
+            "0472DA71976234CE833A6907425867B82E074D44EF907DFB4B3E21C1C2256EBCD1"
+            "5A7DED52FCBB097A4ED250E036C7B9C8C7004C4EEDC4F068CD7BF8D3F900E3B4"
+        );
+        let short = hex!("0272DA71976234CE833A6907425867B82E074D44EF907DFB4B3E21C1C2256EBCD1");
+        let key = PublicKey::new(Curve::P256, &long).unwrap();
+        assert_eq!(key.compressed(), short);
+        assert_eq!(PublicKey::p256_from_sec1(&short), Ok(key));
+        assert_eq!(PublicKey::p256_from_sec1(&long), Ok(key));
+        let mut odd = short;
+        odd[0] = 0x03;
+        assert_eq!(PublicKey::p256_from_sec1(&odd).unwrap().compressed(), odd);
+        // x without a point; a form that does not exist; too short; too long; infinity.
+        let mut off = short;
+        off[32] ^= 4;
+        odd[0] = 0x05;
+        for bytes in [&off[..], &odd, &short[..32], &long[..64], &[&long[..], &[0]].concat(), &[0x00], &[]] {
+            assert_eq!(PublicKey::p256_from_sec1(bytes), Err(InvalidKey), "{bytes:02x?}");
         }
     }
 

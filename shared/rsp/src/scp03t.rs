@@ -5,6 +5,7 @@
 //! initial vector of the encryption, the chaining value begins the MAC. Both start anew with ReplaceSessionKeys.
 
 use crate::codes::ErrorReason;
+use crate::crypto;
 use crate::eid::Eid;
 use crate::tags;
 use aes::Aes128;
@@ -12,7 +13,6 @@ use aes::cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
 use alloc::vec::Vec;
 use cmac::{Cmac, Mac};
 use core::fmt;
-use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use teuicc_tlv::{Error, ErrorKind, Tag, Tlv, TryBytes, Writer, try_copy};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -99,25 +99,12 @@ impl SessionKeys {
         if !(1..=16).contains(&length) {
             return Err(Scp03tError::Structure);
         }
-        let mut keys = SessionKeys { mac_chaining_value: [0; 16], enc: [0; 16], mac: [0; 16] };
-        let block = |counter: u32, first: &mut [u8; 16], second: Option<&mut [u8; 16]>| {
-            let mut hash = Sha256::new();
-            hash.update(shared_secret);
-            hash.update(counter.to_be_bytes());
-            hash.update([KEY_TYPE_AES, KEY_LENGTH, length]);
-            hash.update(host_id);
-            hash.update([16]);
-            hash.update(eid.as_bytes());
-            let mut output: [u8; 32] = hash.finalize().into();
-            let (low, high) = output.split_at(16);
-            first.copy_from_slice(low);
-            if let Some(second) = second {
-                second.copy_from_slice(high);
-            }
-            output.zeroize();
+        let info = [&[KEY_TYPE_AES, KEY_LENGTH, length][..], host_id, &[16], eid.as_bytes()];
+        let key_data = crypto::x963_kdf(shared_secret, &info);
+        let ([mac_chaining_value, enc, mac, _], _) = key_data.as_chunks::<16>() else {
+            return Err(Scp03tError::Structure);
         };
-        block(1, &mut keys.mac_chaining_value, Some(&mut keys.enc));
-        block(2, &mut keys.mac, None);
+        let keys = Self::new(mac_chaining_value, enc, mac);
         Ok(keys)
     }
 

@@ -17,7 +17,7 @@ pub const MAX_INSTANCES: usize = 64;
 /// Fcp: what a package says of one file. A member that is `None` was not given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fcp<'a> {
-    /// fileDescriptor 82, 2 to 4 bytes, TS 102 222 section 6.3.2.2.
+    /// fileDescriptor 82, 2 to 4 bytes in a package, TS 102 222 section 6.3.2.2.
     pub file_descriptor: Option<&'a [u8]>,
     /// fileID 83; of an ADF the temporary one.
     pub file_id: Option<u16>,
@@ -56,14 +56,25 @@ pub struct ProprietaryEfInfo<'a> {
 }
 
 impl<'a> Fcp<'a> {
-    /// Reads the members of an Fcp, in any order, each at most once.
+    /// Reads an Fcp that stands alone: the value of an FCP template, tag 62 (TS 102 222 section 6.3.2.2). Members that
+    /// are not known are passed over. Its file descriptor may have 5 bytes, with the number of records as the last one.
+    /// Errors: as in a package.
+    pub fn parse(value: &'a [u8]) -> core::result::Result<Self, PeStatus> {
+        Fcp::decode_with(value, &mut Scan::new(value), 5)
+    }
+
     pub(crate) fn decode(value: &'a [u8], scan: &mut Scan<'a>) -> Result<Self> {
+        Fcp::decode_with(value, scan, 4)
+    }
+
+    /// Reads the members of an Fcp, in any order, each at most once. `descriptor`: the most bytes of a file descriptor.
+    fn decode_with(value: &'a [u8], scan: &mut Scan<'a>, descriptor: usize) -> Result<Self> {
         let mut fcp = Fcp::default();
         let mut members = Reader::new(value);
         while !members.is_empty() {
             let tlv = scan.read(&mut members)?;
             match tlv.tag.0 {
-                0x82 => once(&mut fcp.file_descriptor, scan.octets(&tlv, 2, 4), &tlv, scan)?,
+                0x82 => once(&mut fcp.file_descriptor, scan.octets(&tlv, 2, descriptor), &tlv, scan)?,
                 0x83 => once(&mut fcp.file_id, scan.array(&tlv).map(|id| u16::from_be_bytes(*id)), &tlv, scan)?,
                 0x84 => once(&mut fcp.df_name, scan.octets(&tlv, 5, 16), &tlv, scan)?,
                 0x8A => once(&mut fcp.life_cycle, scan.array(&tlv).map(|[state]| *state), &tlv, scan)?,

@@ -89,6 +89,18 @@ pub struct EffectiveFile<'a> {
 }
 
 impl EffectiveFile<'_> {
+    /// How many bytes a BER-TLV file may hold: its maximum size, or if there is none what is reserved for it, or if
+    /// nothing is as much as any file.
+    #[must_use]
+    pub fn ber_tlv_limit(&self) -> usize {
+        let maximum = self.maximum_size.filter(|size| *size > 0).and_then(|size| usize::try_from(size).ok());
+        let limit = match (maximum, self.size) {
+            (None, 0) => MAX_FILE_SIZE,
+            (maximum, reserved) => maximum.unwrap_or(0).max(reserved),
+        };
+        limit.min(MAX_FILE_SIZE)
+    }
+
     /// High update activity.
     #[must_use]
     pub const fn high_update(&self) -> bool {
@@ -196,7 +208,10 @@ impl Descriptor {
         let (byte, coding, length) = match *bytes {
             [byte, coding] => (byte, coding, None),
             [byte, coding, length] => (byte, coding, Some(usize::from(length))),
-            [byte, coding, high, low] => (byte, coding, Some(usize::from(u16::from_be_bytes([high, low])))),
+            // The number of records, where it is given, follows from the sizes.
+            [byte, coding, high, low] | [byte, coding, high, low, _] => {
+                (byte, coding, Some(usize::from(u16::from_be_bytes([high, low]))))
+            }
             _ => return Err(INVALID),
         };
         let kind = match byte & !SHAREABLE {
@@ -352,8 +367,7 @@ impl Cursor {
         }
         let end = self.position.saturating_add(bytes.len());
         if file.kind == FileKind::BerTlv {
-            let limit = if file.size == 0 { MAX_FILE_SIZE } else { file.size };
-            if end > limit {
+            if end > file.ber_tlv_limit() {
                 return Err(PeStatus::new(StatusCode::BadValues));
             }
             content.try_extend(bytes)?;

@@ -1,7 +1,7 @@
 //! The rules of the format, each on a small example.
 
 use hex_literal::hex;
-use teuicc_saip::layout::{self, Cursor, EffectiveFile};
+use teuicc_saip::layout::{self, Cursor, EffectiveFile, MAX_FILE_SIZE};
 use teuicc_saip::order::{OrderChecker, OrderViolation};
 use teuicc_saip::pe::{
     AlgoConfiguration, DEFAULT_ROTATION, DEFAULT_XORING, PinCodes, ProfileHeader, TemplateElement, UnknownMember,
@@ -493,6 +493,26 @@ mod layouts {
         assert_eq!(content, hex!("53005400"));
         assert_eq!(cursor.write(&file, &mut content, &[0]).unwrap_err().status, StatusCode::BadValues);
         assert!(cursor.skip(&file, 1).is_err());
+    }
+
+    /// What is reserved is no limit where there is a maximum.
+    #[test]
+    fn how_much_a_ber_tlv_file_may_hold() {
+        for (members, limit) in [
+            (&hex!("8001 04")[..], 4),
+            (&hex!("8001 00")[..], MAX_FILE_SIZE),
+            (&hex!("8001 04 A5038601 08")[..], 8),
+            (&hex!("8001 08 A5038601 04")[..], 8),
+            (&hex!("8001 00 A5038601 08")[..], 8),
+            (&hex!("8001 04 A5068604 00100000")[..], MAX_FILE_SIZE),
+        ] {
+            let fcp = [&hex!("8202 7921 8302 4F21 8B01 03")[..], members].concat();
+            let file = created(&fcp, false).unwrap();
+            assert_eq!(file.ber_tlv_limit(), limit, "{members:02X?}");
+            let (mut content, mut cursor) = (Vec::new(), Cursor::default());
+            cursor.write(&file, &mut content, &vec![0x53; limit]).unwrap();
+            assert_eq!(cursor.write(&file, &mut content, &[0]).unwrap_err().status, StatusCode::BadValues);
+        }
     }
 
     #[test]

@@ -15,6 +15,13 @@ impl Writer {
         Self::default()
     }
 
+    /// A writer that begins anew in the memory of `bytes`.
+    #[must_use]
+    pub fn reusing(mut bytes: Vec<u8>) -> Self {
+        bytes.clear();
+        Writer { bytes }
+    }
+
     /// What was written.
     #[must_use]
     pub fn into_bytes(self) -> Vec<u8> {

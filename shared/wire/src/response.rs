@@ -55,7 +55,7 @@ pub struct Transmitted {
     pub executed: u16,
     /// The response APDU of the last executed command: data, SW1, SW2.
     pub last: Vec<u8>,
-    /// A proactive command waits to be fetched on the modem's interface.
+    /// A proactive command that tells of a profile switch waits to be fetched on the modem's interface.
     pub proactive_pending: bool,
     /// The enabled profile is another one than before: the modem must reset or be replugged.
     pub card_changed: bool,
@@ -147,6 +147,9 @@ impl fmt::Display for Error {
 
 impl core::error::Error for Error {}
 
+/// What stands before the response of the last command: version, status, kind, two numbers and flags.
+const TRANSMITTED_HEADER: usize = 10;
+
 const ROLLBACK_PROTECTION: u32 = 1 << 0;
 const IDENTITY_IMPORT: u32 = 1 << 1;
 const PROACTIVE_PENDING: u8 = 1 << 0;
@@ -201,6 +204,10 @@ impl Response {
     /// Writes a response. Errors: out of memory.
     pub fn encode(&self) -> Result<Vec<u8>, OutOfMemory> {
         let mut out = Vec::new();
+        if let Response::Transmitted(done) = self {
+            // At once: what every command takes should not grow bit by bit.
+            out.try_reserve_exact(done.last.len().saturating_add(TRANSMITTED_HEADER)).map_err(|_| OutOfMemory)?;
+        }
         out.try_push(version::CURRENT)?;
         match self {
             Response::Error(error) => out.try_push(error.code())?,

@@ -30,6 +30,8 @@ struct Running {
     modem: Option<InterfaceState>,
     /// The LPA's interface, while it has power.
     lpa: Option<InterfaceState>,
+    /// The modem's interface as it was suspended, until the first command after that.
+    suspended: Option<InterfaceState>,
     /// Another profile is enabled than the modem knows, and no REFRESH is going to tell it.
     card_changed: bool,
 }
@@ -63,22 +65,21 @@ impl<R: Rng, S: Store> Card<R, S> {
         if out_of_memory.try_extend(&[version::CURRENT, Error::OutOfMemory.code()]).is_err() {
             return Vec::new();
         }
-        let mut response = self.answer(request).unwrap_or_else(teuicc_wire::Response::Error);
-        let encoded = response.encode().unwrap_or(out_of_memory);
-        if let teuicc_wire::Response::Transmitted(done) = &mut response {
-            // It may hold CK and IK.
-            done.last.zeroize();
-        }
-        encoded
+        let answered = self.answer(request);
+        answered.or_else(|error| teuicc_wire::Response::Error(error).encode()).unwrap_or(out_of_memory)
     }
 
-    /// Powers or resets an interface; the answer to reset, at most 32 bytes. Errors: a card that did not boot.
+    /// Powers or resets an interface, after writing what is kept in memory for it; the answer to reset, at most 32
+    /// bytes. Errors: a card that did not boot.
     pub fn power_up(&mut self, interface: Interface) -> Result<&'static [u8], Error> {
-        let running = self.running()?;
+        let running = self.state.as_mut().map_err(|error| *error)?;
         if interface == Interface::Modem {
             // Whatever was enabled meanwhile, the modem is going to see it now.
             running.card_changed = false;
+            // What cannot be written stays in memory; a modem needs its card all the same.
+            let _ = running.store_unsaved(&mut self.platform.store);
         }
+        running.power_off(interface);
         *running.interface(interface) = Some(InterfaceState::new());
         Ok(&ATR)
     }
@@ -88,13 +89,11 @@ impl<R: Rng, S: Store> Card<R, S> {
     /// Errors: a card that did not boot, or a store that does not write; the power is gone all the same.
     pub fn power_down(&mut self, interface: Interface) -> Result<(), Error> {
         let running = self.state.as_mut().map_err(|error| *error)?;
-        *running.interface(interface) = None;
-        match &mut running.profile {
-            Some(profile) if interface == Interface::Modem && profile.unsaved.hot => {
-                profile.store_hot(&mut self.platform.store).map_err(wire_error)
-            }
-            _ => Ok(()),
+        running.power_off(interface);
+        if interface == Interface::Modem {
+            running.store_unsaved(&mut self.platform.store).map_err(wire_error)?;
         }
+        Ok(())
     }
 
     /// Executes one command APDU; the response is whole. Errors: a card that did not boot, an interface without
@@ -104,11 +103,24 @@ impl<R: Rng, S: Store> Card<R, S> {
         running.transmit(&mut self.platform, interface, command)
     }
 
-    /// Whether a proactive command waits to be fetched on the modem's interface.
+    /// Gives a response of [`Card::transmit`] back when it is done with: it is wiped, and its memory serves the next one
+    /// on this interface.
+    pub fn reuse(&mut self, interface: Interface, mut response: Response) {
+        // It may hold CK and IK.
+        response.data.zeroize();
+        if let Ok(running) = &mut self.state
+            && let Some(state) = running.interface(interface)
+        {
+            state.reuse(response.data);
+        }
+    }
+
+    /// Whether a proactive command that tells of a profile switch waits to be fetched on the modem's interface. The
+    /// other ones concern the modem alone.
     #[must_use]
     pub fn proactive_pending(&self) -> bool {
         let modem = self.state.as_ref().ok().and_then(|running| running.modem.as_ref());
-        modem.is_some_and(|modem| modem.session.pending().is_some())
+        modem.is_some_and(|modem| modem.session.is_reset_pending())
     }
 
     /// Whether the enabled profile has changed and nobody told the modem, since this was last asked or the modem's
@@ -128,7 +140,7 @@ impl<R: Rng, S: Store> Card<R, S> {
         self.state.as_mut().map_err(|error| *error)
     }
 
-    fn answer(&mut self, request: &[u8]) -> Result<teuicc_wire::Response, Error> {
+    fn answer(&mut self, request: &[u8]) -> Result<Vec<u8>, Error> {
         if request.len() > MAX_MESSAGE {
             return Err(Error::Malformed);
         }
@@ -136,27 +148,36 @@ impl<R: Rng, S: Store> Card<R, S> {
             DecodeError::Version(_) => Error::Version,
             _ => Error::Malformed,
         })?;
-        match request {
-            Request::Hello => self.hello().map(teuicc_wire::Response::Hello),
+        let response = match request {
+            Request::Hello => teuicc_wire::Response::Hello(self.hello()?),
             Request::PowerUp(interface) => {
                 let atr = self.power_up(interface)?;
-                Ok(teuicc_wire::Response::Atr(try_copy(atr).map_err(no_memory)?))
+                teuicc_wire::Response::Atr(try_copy(atr).map_err(no_memory)?)
             }
-            Request::PowerDown(interface) => self.power_down(interface).map(|()| teuicc_wire::Response::Done),
+            Request::PowerDown(interface) => {
+                self.power_down(interface)?;
+                teuicc_wire::Response::Done
+            }
             Request::Transmit { interface, commands } => {
-                self.transmit_all(interface, commands).map(teuicc_wire::Response::Transmitted)
+                let response = teuicc_wire::Response::Transmitted(self.transmit_all(interface, commands)?);
+                let encoded = response.encode();
+                if let teuicc_wire::Response::Transmitted(done) = response {
+                    self.reuse(interface, Response::data(done.last));
+                }
+                return encoded.map_err(no_memory);
             }
             Request::FactoryRequest(request) => {
                 let running = self.state.as_mut().map_err(|error| *error)?;
                 let csr = running.euicc.factory_request(&mut self.platform.env(), &request)?;
-                Ok(teuicc_wire::Response::CertificateRequest(csr))
+                teuicc_wire::Response::CertificateRequest(csr)
             }
             Request::Personalize(settings) => {
                 let running = self.state.as_mut().map_err(|error| *error)?;
                 running.euicc.personalize(&mut self.platform.env(), &settings)?;
-                Ok(teuicc_wire::Response::Done)
+                teuicc_wire::Response::Done
             }
-        }
+        };
+        response.encode().map_err(no_memory)
     }
 
     fn hello(&mut self) -> Result<Hello, Error> {
@@ -173,16 +194,17 @@ impl<R: Rng, S: Store> Card<R, S> {
             return Err(Error::NotPowered);
         }
         let mut executed = 0u16;
-        let mut last = Vec::new();
+        let mut last = None;
         for command in commands {
             let response = self.transmit(interface, command)?;
             executed = executed.saturating_add(1);
             let go_on = response.data.is_empty() && response.sw == StatusWord::OK;
-            last = response.into_bytes().map_err(no_memory)?;
+            last = Some(response);
             if !go_on || executed == u16::MAX {
                 break;
             }
         }
+        let last = last.map_or(Ok(Vec::new()), Response::into_bytes).map_err(no_memory)?;
         let proactive_pending = self.proactive_pending();
         Ok(Transmitted { executed, last, proactive_pending, card_changed: self.take_card_changed() })
     }
@@ -191,7 +213,17 @@ impl<R: Rng, S: Store> Card<R, S> {
 impl Running {
     fn new(store: &dyn Store, euicc: Euicc, enabled: Option<ProfileSlot>) -> Result<Self, StoreError> {
         let profile = enabled.map(|slot| Profile::load(store, slot)).transpose()?;
-        Ok(Running { euicc, profile, to_load: false, modem: None, lpa: None, card_changed: false })
+        Ok(Running { euicc, profile, to_load: false, modem: None, lpa: None, suspended: None, card_changed: false })
+    }
+
+    /// Takes the power from an interface. What the modem suspended is kept, everything else is forgotten.
+    fn power_off(&mut self, interface: Interface) {
+        let state = self.interface(interface).take();
+        if let Some(suspended) = state.filter(|state| state.suspension.is_some())
+            && interface == Interface::Modem
+        {
+            self.suspended = Some(suspended);
+        }
     }
 
     fn interface(&mut self, interface: Interface) -> &mut Option<InterfaceState> {
@@ -219,10 +251,16 @@ impl Running {
         };
         let state = state.as_mut().ok_or(Error::NotPowered)?;
         let (profile, euicc) = (self.profile.as_mut(), &mut self.euicc);
-        let parts = Parts { profile, euicc, env: platform.env(), interface: state, toolkit };
+        let mut never = None;
+        let suspended = if interface == Interface::Modem { &mut self.suspended } else { &mut never };
+        let parts = Parts { profile, euicc, env: platform.env(), interface: state, toolkit, suspended };
         let executed = uicc::execute(parts, command);
         let mut response = executed.response;
         self.card_changed |= executed.refresh_refused;
+        if let (true, Some(profile)) = (executed.files_deleted, &self.profile) {
+            let interfaces = [&mut self.modem, &mut self.lpa, &mut self.suspended];
+            interfaces.into_iter().flatten().for_each(|interface| interface.leave_deleted(profile));
+        }
         if let Effect::ProfileSwitched { refresh } = executed.effect {
             self.switch_profile(&mut platform.store, refresh);
         }
@@ -233,6 +271,14 @@ impl Running {
             response.sw = StatusWord::proactive_pending(length);
         }
         Ok(response)
+    }
+
+    /// Writes what the modem wrote and is only kept in memory: at most 1 replace. Errors: those of the store.
+    fn store_unsaved(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
+        match &mut self.profile {
+            Some(profile) if profile.unsaved.hot => profile.store_hot(store),
+            _ => Ok(()),
+        }
     }
 
     /// Leaves the profile that is not enabled any more. The switch itself is committed already, so nothing here may
@@ -248,6 +294,7 @@ impl Running {
         for interface in [&mut self.modem, &mut self.lpa].into_iter().flatten() {
             interface.profile_gone();
         }
+        self.suspended = None;
         let told = self.modem.as_mut().is_some_and(|modem| modem.session.profile_switched(refresh));
         self.card_changed |= !told;
         self.to_load = true;
@@ -284,9 +331,9 @@ mod tests {
 
     const SLOT: ProfileSlot = ProfileSlot::new(0).unwrap();
 
-    /// TERMINAL PROFILE with the bit of REFRESH, and without.
+    /// TERMINAL PROFILE with the bit of REFRESH, and without; POLL INTERVAL in neither.
     const WITH_REFRESH: [u8; 9] = hex!("80100000 04 00008000");
-    const WITHOUT_REFRESH: [u8; 9] = hex!("80100000 04 FFFF7FFF");
+    const WITHOUT_REFRESH: [u8; 9] = hex!("80100000 04 FFFF5FFF");
     const STATUS: [u8; 4] = hex!("80F2000C");
     const FETCH: [u8; 5] = hex!("801200000B");
 
@@ -366,8 +413,41 @@ mod tests {
         assert_eq!(sw(&mut card, Modem, &WITH_REFRESH), 0x9000);
         switch(&mut card, true);
         assert_eq!(sw(&mut card, Modem, &FETCH), 0x9000);
-        assert_eq!(sw(&mut card, Modem, &hex!("80140000 0C 8103010104 82028281 830120")), 0x9000);
+        assert_eq!(sw(&mut card, Modem, &hex!("80140000 0C 8103010104 82028281 830132")), 0x9000);
         assert!(card.take_card_changed());
+        assert!(!card.proactive_pending());
+    }
+
+    /// Result 20: the terminal cannot do it now, being busy on a call for one.
+    #[test]
+    fn a_refresh_that_must_wait_is_shown_again_at_the_next_status_and_at_last_told_by_the_flag() {
+        let (mut card, _) = card();
+        assert_eq!(sw(&mut card, Modem, &WITH_REFRESH), 0x9000);
+        switch(&mut card, true);
+        for number in 1..=4 {
+            assert!(card.proactive_pending(), "{number}");
+            assert_eq!(card.transmit(Modem, &FETCH).unwrap().data[4], number);
+            let answer = [&hex!("80140000 0D 8103")[..], &[number], &hex!("0104 82028281 83022002")];
+            assert_eq!(sw(&mut card, Modem, &answer.concat()), 0x9000);
+            assert!(!card.proactive_pending());
+            assert_eq!(sw(&mut card, Modem, &hex!("00A4000C")), 0x9000, "no poll");
+            assert_eq!(sw(&mut card, Modem, &STATUS), if number < 4 { 0x910B } else { 0x9000 });
+            assert_eq!(card.take_card_changed(), number == 4);
+        }
+    }
+
+    #[test]
+    fn an_answer_to_another_command_ends_nothing() {
+        let (mut card, _) = card();
+        assert_eq!(sw(&mut card, Modem, &WITH_REFRESH), 0x9000);
+        switch(&mut card, true);
+        assert_eq!(sw(&mut card, Modem, &FETCH), 0x9000);
+        for wrong in [hex!("8103020104"), hex!("8103010304"), hex!("8103010103")] {
+            let answer = [&hex!("80140000 0C")[..], &wrong, &hex!("82028281 830100")].concat();
+            assert_eq!(sw(&mut card, Modem, &answer), 0x6A80);
+        }
+        assert_eq!(sw(&mut card, Modem, &FETCH), 0x6985);
+        assert_eq!(sw(&mut card, Modem, &hex!("80140000 0C 8103010104 82028281 830100")), 0x9000);
     }
 
     #[test]

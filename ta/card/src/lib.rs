@@ -11,7 +11,8 @@
 //! | [`profile`] | a profile as it is stored and as it runs: files, PINs, network access applications |
 //! | `install` | a TCA profile package, streamed, becomes a profile |
 //! | `uicc` | TS 102 221: channels, selection, files, access rules, PIN, toolkit |
-//! | `naa` | USIM and ISIM: AUTHENTICATE, Milenage, XOR, sequence numbers |
+//! | `naa` | USIM and ISIM: AUTHENTICATE, Milenage, TUAK, XOR, sequence numbers; SUCI |
+//! | `ota` | remote management over the air: SCP80, remote file management, UpdateMetadata |
 //! | `euicc` | SGP.22: ISD-R, ECASD, profiles' states, sessions, notifications |
 #![no_std]
 #![forbid(unsafe_code)]
@@ -32,6 +33,7 @@ mod card;
 mod euicc;
 mod install;
 mod naa;
+mod ota;
 pub mod platform;
 pub mod profile;
 mod services;

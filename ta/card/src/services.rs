@@ -13,13 +13,17 @@ const fn supported(service: Service, capability: u32) -> Supported {
     Supported { service, capability }
 }
 
-/// What is supported. csim, ber-tlv, get-identity and the SUCI profiles: their files are installed and kept.
-const SUPPORTED: [Supported; 11] = [
+/// What is supported. csim and ber-tlv: their files are installed and kept.
+const SUPPORTED: [Supported; 15] = [
     supported(Service::Usim, 1),
     supported(Service::Isim, 2),
     supported(Service::Csim, 3),
     supported(Service::Milenage, 4),
+    supported(Service::Tuak128, 6),
+    supported(Service::Tuak256, 7),
     supported(Service::UsimTestAlgorithm, 8),
+    supported(Service::GbaUsim, 10),
+    supported(Service::GbaIsim, 11),
     supported(Service::MultipleUsim, 16),
     supported(Service::MultipleIsim, 17),
     supported(Service::BerTlv, 19),
@@ -51,11 +55,11 @@ pub(crate) const UICC_CAPABILITY: u32 = {
 };
 
 /// Services of the UST (TS 31.102 section 4.2.8) that need something of the card that it has not got, and that are
-/// therefore not available whatever the package says: VGCS and VBS security, GBA, MBMS security, local keys by GBA.
-pub(crate) const USIM_UNAVAILABLE: [u16; 5] = [64, 65, 68, 69, 76];
+/// therefore not available whatever the package says: VGCS and VBS security, MBMS security, local keys by GBA.
+pub(crate) const USIM_UNAVAILABLE: [u16; 4] = [64, 65, 69, 76];
 
-/// The same of the IST (TS 31.103 section 4.2.7): GBA, HTTP digest, local keys by GBA.
-pub(crate) const ISIM_UNAVAILABLE: [u16; 3] = [2, 3, 4];
+/// The same of the IST (TS 31.103 section 4.2.7): HTTP digest, local keys by GBA.
+pub(crate) const ISIM_UNAVAILABLE: [u16; 2] = [3, 4];
 
 #[cfg(test)]
 mod tests {
@@ -63,7 +67,7 @@ mod tests {
 
     #[test]
     fn capabilities_follow_the_table() {
-        assert_eq!(UICC_CAPABILITY, 0b1_1100_1011_0000_0001_0001_1110);
+        assert_eq!(UICC_CAPABILITY, 0b1_1100_1011_0000_1101_1101_1110);
         assert_eq!(SERVICES.count_ones(), UICC_CAPABILITY.count_ones());
     }
 }

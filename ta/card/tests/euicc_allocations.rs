@@ -4,6 +4,7 @@ mod common;
 
 use common::*;
 use teuicc_apdu::{StatusWord, encode_command};
+use teuicc_card::testing::ota::{Server, TAR_DOMAIN};
 use teuicc_card::testing::{MemoryStore, SeededRng};
 use teuicc_card::{Card, ObjectId, Platform, Store, StoreError};
 use teuicc_failing_alloc::{FailingAllocator, with_allocations};
@@ -164,6 +165,38 @@ fn every_allocation_fails_once() {
     ];
     for command in functions {
         fail_each(&flash, &[], &command, 1);
+    }
+}
+
+#[test]
+fn every_allocation_of_an_update_over_the_air_fails_once() {
+    let pki = Pki::new(Curve::P256);
+    let mut device = Device::new(&[&pki]);
+    device.install(&pki, &TestProfile::new(ICCID).managed());
+    assert_eq!(device.enable(ICCID, false), 0);
+    let flash = device.store.clone();
+    let server = Server::new(TAR_DOMAIN, 1);
+    let envelope = &server.envelopes(b"\x80\xE2\x91\x00\x08\xBF\x2A\x05\x91\x03New")[0];
+    let list = empty_request(tags::PROFILE_INFO_LIST).unwrap();
+    let says_new = |subject: &mut Subject| {
+        let (data, sw) = subject.es10(&list, None);
+        assert_eq!(sw, StatusWord::OK, "the card goes on");
+        data.windows(5).any(|bytes| bytes == b"\x91\x03New")
+    };
+    for allowed in 0.. {
+        assert!(allowed < 10_000, "it never succeeds");
+        let mut subject = Subject::boot(Slots::new(&flash));
+        subject.0.power_up(Interface::Modem).unwrap();
+        let response = with_allocations(Some(allowed), || subject.0.transmit(Interface::Modem, envelope)).unwrap();
+        let done = server.report(&response.data).is_some_and(|report| report.data == [1, 0x90, 0x00]);
+        assert!(!done || says_new(&mut subject), "what is said to be done is done");
+        let now = says_new(&mut subject);
+        let mut subject = Subject::boot(Slots(subject.0.into_platform().store.0));
+        assert_eq!(says_new(&mut subject), now, "and so it is after a power cut");
+        if done {
+            println!("{allowed} failures");
+            return;
+        }
     }
 }
 

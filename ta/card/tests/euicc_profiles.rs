@@ -130,6 +130,42 @@ fn the_refresh_flag_reaches_the_modem_or_the_daemon() {
     assert!(!device.card.take_card_changed());
 }
 
+/// A new device: the modem boots a card without a profile, the first one is enabled, and in the end the last one disabled.
+/// Each time REFRESH (UICC reset) comes with the next command, and after the reset the card is another one.
+#[test]
+fn a_modem_sees_the_first_profile_come_and_the_last_one_go() {
+    let mut device = device(&[TestProfile::new(A)]);
+    let boot = |device: &mut Device| {
+        device.card.power_up(Interface::Modem).unwrap();
+        for apdu in [&hex!("00A40004023F00")[..], &hex!("80F2000000"), &hex!("80AA000005A903830107")] {
+            assert_eq!(device.card.transmit(Interface::Modem, apdu).unwrap().sw, StatusWord::OK);
+        }
+        // REFRESH and nothing else, so that nothing else is queued.
+        let profile = hex!("80100000 03 000080");
+        assert_eq!(device.card.transmit(Interface::Modem, &profile).unwrap().sw, StatusWord::OK);
+        let selected = device.card.transmit(Interface::Modem, &hex!("00A4000C022FE2")).unwrap();
+        let iccid = device.card.transmit(Interface::Modem, &hex!("00B0000000")).unwrap();
+        let usim = device.card.transmit(Interface::Modem, &hex!("00A4040C07A0000000871002")).unwrap().sw;
+        (iccid.data, selected.sw, usim)
+    };
+    let refresh = |device: &mut Device| {
+        let status = device.card.transmit(Interface::Modem, &hex!("80F2000C")).unwrap().sw;
+        assert_eq!(status, StatusWord(0x910B));
+        let command = device.card.transmit(Interface::Modem, &hex!("801200000B")).unwrap().data;
+        assert_eq!((command[5], command[6]), (0x01, 0x04), "REFRESH, UICC reset");
+    };
+    let absent = (Vec::new(), StatusWord::FILE_NOT_FOUND, StatusWord::FILE_NOT_FOUND);
+    let present = (digits(A).as_bytes().to_vec(), StatusWord::OK, StatusWord::OK);
+    assert_eq!(boot(&mut device), absent);
+    assert_eq!(device.enable(A, true), 0);
+    refresh(&mut device);
+    assert_eq!(boot(&mut device), present);
+    device.connect();
+    assert_eq!(device.disable(A, true), 0);
+    refresh(&mut device);
+    assert_eq!(boot(&mut device), absent);
+}
+
 #[test]
 fn a_fetched_proactive_command_makes_the_toolkit_busy() {
     let mut device = device(&[TestProfile::new(A), TestProfile::new(B)]);

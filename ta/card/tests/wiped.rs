@@ -9,7 +9,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use teuicc_apdu::{Response, encode_command};
-use teuicc_card::testing::SeededRng;
+use teuicc_card::testing::ota::{Server, TAR_USIM};
+use teuicc_card::testing::{SeededRng, ota};
 use teuicc_card::{Card, ObjectId, Platform, Store, StoreError};
 use teuicc_rsp::aid;
 use teuicc_rsp::bpp::segments;
@@ -140,7 +141,7 @@ fn tlv(tag: u32, parts: &[&[u8]]) -> Vec<u8> {
     writer.into_bytes()
 }
 
-/// With two security domains before its end, each with a key and behind it so much that it comes in several pieces.
+/// With applications for remote management and two more security domains before its end, each of these with a key and behind it so much that it comes in several pieces.
 fn with_security_domain(package: Vec<u8>) -> Vec<u8> {
     let mut end = 0;
     while let Some(element) = next_element(&package[end..]).unwrap().filter(|element| element.kind != PeKind::End) {
@@ -155,7 +156,7 @@ fn with_security_domain(package: Vec<u8>) -> Vec<u8> {
         let perso = tlv(0xA3, &[&tlv(0x04, &[&[0x5A; 3000]])]);
         tlv(0xA6, &[&[0xA0, 3, 0x81, 1, 110 + number], &instance, &tlv(0xA2, &[&key]), &perso])
     };
-    [&package[..end], &domain(1), &domain(2), &package[end..]].concat()
+    [&package[..end], &ota::elements(&teuicc_saip::build::USIM_AID), &domain(1), &domain(2), &package[end..]].concat()
 }
 
 #[test]
@@ -224,6 +225,17 @@ fn no_key_is_freed() {
             update.extend((0..176).map(|byte| byte ^ round));
             assert_eq!(subject.modem(&update), 0x9000);
         }
+        // A key that comes ciphered and in two parts, and is read back ciphered.
+        let server = Server::new(TAR_USIM, 1 + u64::from(round));
+        let mut script = b"\x00\xA4\x00\x0C\x02\x6F\x3C\x00\xDC\x01\x04\xB0".to_vec();
+        script.extend(KEYS[3]);
+        script.extend([round; 160]);
+        script.extend(b"\x00\xB2\x01\x04\xB0");
+        let [first, last] = &*server.envelopes(&script) else { panic!() };
+        assert_eq!(subject.modem(first), 0x9000);
+        let answer = watch("packet", || subject.0.transmit(Interface::Modem, last).unwrap());
+        let report = server.report(&answer.data).unwrap();
+        assert_eq!((report.status, &report.data[..19]), (0, &[&b"\x03\x62\xF1"[..], &KEYS[3]].concat()[..]));
         let mut authenticate = vec![0x00, 0x88, 0x00, 0x81, 0x22, 0x10];
         authenticate.extend([0; 16]);
         authenticate.push(0x10);

@@ -204,6 +204,18 @@ impl Machine {
         let object: Value = serde_json::from_str(line).unwrap();
         (server, object["address"].as_str().unwrap().to_owned())
     }
+
+    /// Adds a profile to the SM-DP+, by its description.
+    pub(crate) fn offer(&self, description: impl AsRef<[u8]>) {
+        let file = self.write("profile.toml", description);
+        self.teuicc(&["smdp", "add-profile", file.to_str().unwrap()]).ok();
+    }
+
+    /// Orders a profile at the SM-DP+. The activation code.
+    pub(crate) fn order(&self, iccid: &str, options: &[&str]) -> String {
+        let ordered = self.teuicc(&[&["--json", "smdp", "order", iccid], options].concat()).ok().object();
+        ordered["activation_code"].as_str().unwrap().to_owned()
+    }
 }
 
 pub(crate) const TEUICC: &str = env!("CARGO_BIN_EXE_teuicc");

@@ -23,7 +23,7 @@ use teuicc_rsp::codes::{BppCommandId, ErrorReason, ProfileClass};
 use teuicc_rsp::crypto::{PublicKey, SecretKey, verify};
 use teuicc_rsp::es10::{ErrorResult, FinalResult, SuccessResult};
 use teuicc_rsp::metadata::{
-    Authorisation, NotificationEvent, PprIds, RulesAuthorisationTable, StoreMetadata, authorise,
+    Authorisation, NotificationEvent, OperatorId, PprIds, RulesAuthorisationTable, StoreMetadata, authorise,
 };
 use teuicc_rsp::object::{Aid, Object};
 use teuicc_rsp::scp03t::{Scp03t, Scp03tError, SessionKeys};
@@ -288,7 +288,7 @@ impl Euicc {
         if matches!(class, ProfileClass::Other(_)) {
             return Err(refused(ErrorReason::UnsupportedProfileClass));
         }
-        if !self.may_have(&metadata) {
+        if !self.may_have(metadata.rules(), metadata.profile_owner.as_ref(), None) {
             return Err(refused(ErrorReason::PprNotAllowed));
         }
         if self.registry.has_iccid(&metadata.iccid) {
@@ -316,14 +316,17 @@ impl Euicc {
         })
     }
 
-    /// Whether a profile with these policy rules may be installed (section 2.9.2.4): the table authorises them, and
-    /// with PPR1 there is no other operational profile.
-    fn may_have(&self, metadata: &StoreMetadata<'_>) -> bool {
+    /// Whether a profile of `owner` may have these policy rules (section 2.9.2.4): the table authorises them, and with
+    /// PPR1 there is no operational profile but itself, the one in `slot` if it is installed.
+    pub(super) fn may_have(&self, rules: PprIds, owner: Option<&OperatorId<'_>>, slot: Option<ProfileSlot>) -> bool {
         let Ok(identity) = self.personalized() else { return false };
         let Ok(table) = RulesAuthorisationTable::new(&identity.rules_authorisation_table) else { return false };
-        let rules = metadata.rules();
-        let others = self.registry.profiles.iter().any(|entry| entry.class == ProfileClass::Operational);
-        let authorised = authorise(&table, rules, metadata.profile_owner.as_ref(), PprIds::default());
+        let others = self
+            .registry
+            .profiles
+            .iter()
+            .any(|entry| entry.class == ProfileClass::Operational && Some(entry.slot) != slot);
+        let authorised = authorise(&table, rules, owner, PprIds::default());
         matches!(authorised, Authorisation::Allowed { .. }) && !(others && rules.contains(PprIds::PPR1))
     }
 
@@ -380,6 +383,7 @@ impl Euicc {
             nickname: Vec::new(),
             chain: server.euicc_chain,
             proprietary: take(&mut loading.proprietary),
+            updates: Vec::new(),
         })?;
         let server = &loading.prepared.authenticated.server;
         let metadata = StoreMetadata::parse(&loading.metadata)?;

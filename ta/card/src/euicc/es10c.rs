@@ -358,7 +358,7 @@ fn write_profile_info(
         return Ok(known.write(writer)?);
     }
     let stored = Profile::load_metadata(store, entry.slot)?;
-    let metadata = StoreMetadata::parse(&stored)?;
+    let metadata = entry.updated(StoreMetadata::parse(&stored)?)?;
     let info = ProfileInfo {
         service_provider_name: tag_list.give(0x91, Some(metadata.service_provider_name)),
         profile_name: tag_list.give(0x92, Some(metadata.profile_name)),

@@ -5,6 +5,7 @@
 //! | [`identity`] | EID, keys, certificates; the factory operations |
 //! | [`registry`] | profiles, notification counter and pending notifications; the commit point |
 //! | [`store_data`] | commands in blocks |
+//! | [`es6`] | UpdateMetadata, which the operator sends to its profile over the air |
 //! | [`es10a`], [`es10b`], [`es10c`], [`info`], [`notification`], [`crl`] | the functions of the ISD-R |
 //! | [`session`] | common mutual authentication and download preparation, as states that consume each other |
 //! | [`bpp`] | the bound profile package, segment by segment |
@@ -45,6 +46,7 @@ mod crl;
 mod es10a;
 mod es10b;
 mod es10c;
+mod es6;
 mod identity;
 mod info;
 mod notification;

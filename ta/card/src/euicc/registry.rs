@@ -6,7 +6,8 @@
 //! 80 sequence number of the next notification
 //! 81 default SM-DP+ address, may be empty
 //! 82 slot of the profile that a test or provisioning profile has displaced, optional
-//! A3 { 30 { 80 slot, 5A iccid, 81 enabled, 95 class, 99 policy rules, 90 nickname, 82 chain, B8 optional } * }
+//! A3 { 30 { 80 slot, 5A iccid, 81 enabled, 95 class, 99 policy rules, 90 nickname, 82 chain, B8 optional,
+//!           BF2A optional } * }
 //! A4 { 30 { 80 sequence number, 81 event, 82 chain, 0C address, 5A iccid optional,
 //!           A3 { 80 transactionId, 06 SM-DP+ OID, A2 finalResult } of an installation } * }
 //! A5 { 30 { 82 chain, 80 CRL number, 04 serial number * } * }
@@ -15,9 +16,9 @@
 use crate::platform::{MAX_PROFILES, ObjectId, ProfileSlot, Store, StoreError};
 use alloc::vec::Vec;
 use teuicc_rsp::codes::ProfileClass;
-use teuicc_rsp::metadata::{MAX_NICKNAME, NotificationEvent, PprIds};
-use teuicc_rsp::object::Value;
-use teuicc_rsp::{Iccid, aid};
+use teuicc_rsp::metadata::{MAX_NICKNAME, NotificationEvent, PprIds, UpdateMetadata};
+use teuicc_rsp::object::{Received, Value};
+use teuicc_rsp::{Iccid, aid, tags};
 use teuicc_tlv::{Error, ErrorKind, Reader, Tag, Tlv, TryBytes, Writer, drop_first, try_copy};
 
 /// Version of the stored form.
@@ -71,6 +72,9 @@ pub(crate) struct Entry {
     pub(crate) chain: u8,
     /// dpProprietaryData, tag B8 included, empty for none.
     pub(crate) proprietary: Vec<u8>,
+    /// What the operator changed of the metadata since the installation: an UpdateMetadataRequest, tag BF2A included,
+    /// without policy rules; empty for nothing.
+    pub(crate) updates: Vec<u8>,
 }
 
 /// A pending notification, not signed.
@@ -259,7 +263,8 @@ impl Entry {
             self.rules.put(Tag(0x99), writer)?;
             writer.primitive(Tag(0x90), &self.nickname)?;
             writer.primitive(Tag(0x82), &[self.chain])?;
-            writer.raw(&self.proprietary)
+            writer.raw(&self.proprietary)?;
+            writer.raw(&self.updates)
         })
     }
 
@@ -274,6 +279,10 @@ impl Entry {
             nickname: text(&members.expect(Tag(0x90))?, MAX_NICKNAME)?,
             chain: byte(&members.expect(Tag(0x82))?)?,
             proprietary: try_copy(members.optional(Tag(0xB8))?.map_or(&[][..], |data| data.raw))?,
+            updates: match members.optional(tags::UPDATE_METADATA)? {
+                Some(updates) => try_copy(Received::<UpdateMetadata<'_>>::parse(updates.raw)?.raw)?,
+                None => Vec::new(),
+            },
         };
         members.finish()?;
         Ok(entry)
@@ -393,6 +402,7 @@ mod tests {
                     nickname: b"nick".to_vec(),
                     chain: 1,
                     proprietary: hex!("B803800188").to_vec(),
+                    updates: hex!("BF2A03920162").to_vec(),
                 },
                 Entry {
                     slot: ProfileSlot::new(1).unwrap(),
@@ -403,6 +413,7 @@ mod tests {
                     nickname: vec![],
                     chain: 0,
                     proprietary: vec![],
+                    updates: vec![],
                 },
             ],
             notifications: vec![
@@ -434,7 +445,7 @@ mod tests {
     /// What version 1 wrote must be read for ever: do not change the bytes.
     const VERSION_1: &[u8] = &hex!(
         "01 80020080 8104736D6470 820101"
-        "A348 3026 800100 5A0A98001032547698103214 8101FF 950100 990100 90046E69636B 820101 B803800188"
+        "A34E 302C 800100 5A0A98001032547698103214 8101FF 950100 990100 90046E69636B 820101 B803800188 BF2A03920162"
         "     301E 800101 5A0A98001032547698103285 810100 950102 99020560 9000 820100"
         "A43F 3022 800105 81020780 820100 0C0161 A313 80020102 060388370A A208A106800101810102"
         "     3019 80017F 81020410 820101 0C0162 5A0A98001032547698103214"

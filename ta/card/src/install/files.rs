@@ -1,10 +1,10 @@
 //! Files: by template (clauses 8.3.2 and 9) and by generic file management (clause 8.3.5).
 
 use super::{Build, Outcome};
-use crate::profile::{File, FileIndex, FileKind, MAX_FILES, MAX_LEVELS, Security};
+use crate::profile::{Definition, File, FileIndex, FileKind, MAX_FILES, MAX_LEVELS, Security};
 use crate::services::{ISIM_UNAVAILABLE, USIM_UNAVAILABLE};
 use alloc::vec::Vec;
-use teuicc_saip::layout::{self, ArrReference, Cursor, EffectiveFile, MAX_FILE_SIZE};
+use teuicc_saip::layout::{self, ArrReference, Cursor, EffectiveFile};
 use teuicc_saip::pe::{List, TemplateElement, TemplateEntry};
 use teuicc_saip::template::{self, Base, Template};
 use teuicc_saip::{Fcp, FileInstance, FileManagement, GfmCommand, PeKind, PeStatus, StatusCode};
@@ -19,12 +19,10 @@ const UST_FID: u16 = 0x6F38;
 /// EF.IST in an ADF ISIM.
 const IST_FID: u16 = 0x6F07;
 
-/// A part of a template that needs a service which the card has not got (additional-information of the report).
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Missing {
-    Gba = 1,
-    Mbms = 2,
-}
+/// The service of the UST that files of MBMS belong to, which the card has not got.
+const MBMS_SECURITY: u16 = 69;
+/// additional-information of the report for files that are left out: MBMS.
+const MBMS_LEFT_OUT: u8 = 2;
 
 impl Build {
     /// Creates the files of a template element.
@@ -40,11 +38,11 @@ impl Build {
         let mut made: Vec<Option<FileIndex>> = Vec::new();
         made.try_resize(template.files.len(), None)?;
         let mut first_directory = None;
-        let mut reported: Option<Missing> = None;
+        let mut reported = false;
         for entry in element.creations() {
-            if let Some(missing) = missing_service(kind, entry.definition.services) {
-                if reported.replace(missing) != Some(missing) {
-                    let status = PeStatus::new(StatusCode::FeatureNotSupported).with_additional(missing as u8);
+            if is_for_mbms(kind, entry.definition.services) {
+                if !core::mem::replace(&mut reported, true) {
+                    let status = PeStatus::new(StatusCode::FeatureNotSupported).with_additional(MBMS_LEFT_OUT);
                     self.warn(status.of(identification).at(0))?;
                 }
                 continue;
@@ -189,8 +187,7 @@ impl Build {
         if file.kind == template::FileKind::BerTlv {
             self.room = self.room.checked_sub(bytes.len()).ok_or(StatusCode::NotEnoughMemory)?;
         }
-        cursor.write(file, content, bytes)?;
-        check_limit(created.kind, content.len())
+        Ok(cursor.write(file, content, bytes)?)
     }
 
     /// Adds a file. `parent` is `None` for the MF.
@@ -206,9 +203,8 @@ impl Build {
         let link = file.link.map(|path| self.link_target(file, path)).transpose()?;
         let kind = match link.and_then(|target| self.profile.file(target)) {
             Some(target) => target.kind,
-            None => kind_of(file)?,
+            None => kind_of(file).ok_or(StatusCode::InvalidParameter)?,
         };
-        check_limit(kind, content.len())?;
         let ArrReference { fid, record } = file.arr;
         self.profile.files.try_push(File {
             parent: parent.unwrap_or(FileIndex::MF),
@@ -222,8 +218,11 @@ impl Build {
             pin_status: try_copy(file.pin_status.unwrap_or_default())?,
             link,
             visible: true,
+            // The MF is on every channel, whatever is said of it.
+            shareable: file.shareable || parent.is_none(),
             content,
             changed: false,
+            definition: Definition::Base,
         })?;
         Ok(FileIndex(index))
     }
@@ -279,49 +278,21 @@ impl Build {
     }
 }
 
-/// The kind of a file that is no link.
-fn kind_of(file: &EffectiveFile<'_>) -> Outcome<FileKind> {
-    let record = u8::try_from(file.record_len).map_err(|_| StatusCode::InvalidParameter)?;
-    Ok(match file.kind {
+/// The kind of a file that is no link. `None` for records of more than 255 bytes.
+pub(crate) fn kind_of(file: &EffectiveFile<'_>) -> Option<FileKind> {
+    let record = u8::try_from(file.record_len).ok()?;
+    Some(match file.kind {
         template::FileKind::Mf => FileKind::Mf,
         template::FileKind::Adf => FileKind::Adf,
         template::FileKind::Df => FileKind::Df,
         template::FileKind::Transparent => FileKind::Transparent,
         template::FileKind::LinearFixed => FileKind::LinearFixed(record),
         template::FileKind::Cyclic => FileKind::Cyclic(record),
-        template::FileKind::BerTlv => {
-            let reserved = u32::try_from(file.size).ok().filter(|size| *size > 0);
-            let most = u32::try_from(MAX_FILE_SIZE).unwrap_or(u32::MAX);
-            let limit = file.maximum_size.filter(|size| *size > 0).or(reserved).unwrap_or(most);
-            FileKind::BerTlv(limit.max(reserved.unwrap_or(0)).min(most))
-        }
+        template::FileKind::BerTlv => FileKind::BerTlv(u32::try_from(file.ber_tlv_limit()).unwrap_or(u32::MAX)),
     })
 }
 
-/// Whether the content of a BER-TLV file is within its limit. Errors: bad-values.
-fn check_limit(kind: FileKind, length: usize) -> Outcome {
-    match kind {
-        FileKind::BerTlv(limit) if u32::try_from(length).is_ok_and(|length| length > limit) => {
-            Err(StatusCode::BadValues.into())
-        }
-        _ => Ok(()),
-    }
-}
-
-/// What a file needs that the card has not got, if all services that it belongs to need it.
-fn missing_service(kind: PeKind, services: &[u16]) -> Option<Missing> {
-    let (gba, mbms): (&[u16], &[u16]) = match kind {
-        PeKind::OptUsim | PeKind::Usim => (&[68, 76], &[69]),
-        PeKind::OptIsim | PeKind::Isim => (&[2, 4], &[]),
-        _ => return None,
-    };
-    let all =
-        |unavailable: &[u16]| !services.is_empty() && services.iter().all(|service| unavailable.contains(service));
-    if all(gba) {
-        Some(Missing::Gba)
-    } else if all(mbms) {
-        Some(Missing::Mbms)
-    } else {
-        None
-    }
+/// Whether a file of a template belongs to MBMS security and to nothing else.
+fn is_for_mbms(kind: PeKind, services: &[u16]) -> bool {
+    matches!(kind, PeKind::Usim | PeKind::OptUsim) && services == [MBMS_SECURITY]
 }

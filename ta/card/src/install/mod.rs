@@ -16,6 +16,8 @@ mod kept;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use files::kind_of;
+
 use crate::platform::ProfileSlot;
 use crate::profile::{FileIndex, MAX_CONTENT, MAX_METADATA, MAX_NAAS, MAX_PINS, Profile, Unsaved};
 use crate::wiped;
@@ -184,6 +186,7 @@ impl Installer {
             shared_pins: Vec::new(),
             naas,
             kept: Vec::new(),
+            ota_counters: Vec::new(),
             unsaved: Unsaved::default(),
         };
         let build = Build {
@@ -280,7 +283,7 @@ impl Build {
             ProfileElement::GenericFileManagement(commands) => self.file_management(*commands),
             ProfileElement::PinCodes(codes) => self.pin_codes(codes),
             ProfileElement::PukCodes(codes) => self.puk_codes(*codes),
-            ProfileElement::AkaParameter(parameter) => self.aka_parameter(parameter, element),
+            ProfileElement::AkaParameter(parameter) => self.aka_parameter(parameter),
             ProfileElement::CdmaParameter(_) => self.keep(element.raw),
             ProfileElement::SecurityDomain(domain) => self.security_domain(domain, element.raw),
             ProfileElement::Rfm(rfm) => self.rfm(rfm, element.raw),

@@ -262,7 +262,7 @@ fn published_packages_come_up() {
             Package::split(&package).fails_with(PE_PROCESSING, of_header(StatusCode::RuntimeNotSupported));
             continue;
         }
-        let mut profile = Package::split(&package).installs_with(&[gba_warning(&package)]);
+        let mut profile = Package::split(&package).installs_with(&[]);
         assert_eq!(content(&profile, &[0x2FE2]), iccid_of(&package));
         let imsi = if name.starts_with("TS48v7") { hex!("080910101032547698") } else { hex!("080910101032540636") };
         assert_eq!(content(&profile, &[0x7FD0, 0x6F07]), imsi);
@@ -289,13 +289,6 @@ fn mandates(package: &[u8], service: Service) -> bool {
         ProfileElement::Header(header) => header.services.contains(service),
         _ => false,
     }
-}
-
-/// EF.GBABP and EF.GBANL of the ISIM need GBA, which is not mandated as a service.
-fn gba_warning(package: &[u8]) -> PeStatus {
-    let package = Package::split(package);
-    let opt_isim = Element::decode(&package.0[package.position(PeKind::OptIsim)]).unwrap().identification();
-    PeStatus::new(StatusCode::FeatureNotSupported).of(opt_isim).with_additional(1).at(0)
 }
 
 fn check_published_pins(profile: &Profile) {
@@ -357,7 +350,7 @@ fn a_built_package_installs() {
         Algorithm::Milenage { k: TEST_KEY, rotations: [64, 0, 32, 64, 96], constants, .. } if constants[4][15] == 8
     ));
     let loci = &profile.files[usize::from(find(profile, &[0x7FD0, 0x6F7E]).unwrap().0)];
-    assert!(loci.high_update() && loci.content.len() == 11 && loci.sfi == Some(0x0B));
+    assert!(loci.special & 0x80 != 0 && loci.content.len() == 11 && loci.sfi == Some(0x0B));
     stored(&mut installed.profile);
 }
 
@@ -449,16 +442,16 @@ fn header_demands() {
         refuse(header(major, &[], &[], &[]), StatusCode::UnsupportedProfileVersion);
     }
     try_header(header(3, &[], &[], &[])).installs_with(&[]);
-    // contactless, cave, gba-usim, one that does not exist.
-    for service in [0x80, 0x86, 0x87, 0x9E] {
+    // contactless, cave, mbms, one that does not exist.
+    for service in [0x80, 0x86, 0x89, 0x9E] {
         refuse(header(2, &[service, 0], &[], &[]), StatusCode::FeatureNotSupported);
     }
     // javacard, multos.
     for service in [0x8B, 0x8C] {
         refuse(header(2, &[0x81, 0, service, 0], &[], &[]), StatusCode::RuntimeNotSupported);
     }
-    let supported: Vec<u8> =
-        [0x81u8, 0x82, 0x83, 0x84, 0x8D, 0x8E, 0x91, 0x92, 0x95, 0x96, 0x97].iter().flat_map(|tag| [*tag, 0]).collect();
+    let supported = hex!("81 82 83 84 85 87 88 8D 8E 90 91 92 95 96 97");
+    let supported: Vec<u8> = supported.iter().flat_map(|tag| [*tag, 0]).collect();
     try_header(header(2, &supported, &[], &[])).installs_with(&[]);
     refuse(header(2, &[], &hex!("0606 67810F010263"), &[]), StatusCode::TemplateNotSupported);
     refuse(header(2, &[], &hex!("0606 67810F01020C"), &[]), StatusCode::TemplateNotSupported);
@@ -720,20 +713,27 @@ fn keys_are_checked() {
     refuse(&algorithm(1, 0, &TEST_KEY, &[0; 16], &hex!("8405 4000208060")), StatusCode::BadValues);
     refuse(&algorithm(3, 3, &TEST_KEY, &[], &[]), StatusCode::BadValues);
     refuse(&algorithm(9, 0, &TEST_KEY, &[], &[]), StatusCode::FeatureNotSupported);
-    refuse(&algorithm(2, 0, &TEST_KEY, &[0; 32], &[]), StatusCode::FeatureNotSupported);
-    refuse(&tlv(0xA0, &[&hex!("8001 00"), &tlv(0x81, &[&USIM_AID])]), StatusCode::InvalidParameter);
-    for (options, length) in [(0, 4), (1, 8), (2, 16)] {
+    // An application whose keys come later, or never.
+    refuse(&tlv(0xA0, &[&hex!("8001 06"), &tlv(0x81, &[&USIM_AID])]), StatusCode::InvalidParameter);
+    for options in [1, 3, 4, 0x10, 0x80, 0xFF] {
+        refuse(&algorithm(2, options, &TEST_KEY, &[0; 32], &[]), StatusCode::BadValues);
+        refuse(&algorithm(3, options, &TEST_KEY, &[], &[]), StatusCode::BadValues);
+        refuse(&tlv(0xA0, &[&[0x80, 1, options], &tlv(0x81, &[&USIM_AID])]), StatusCode::BadValues);
+    }
+    // Without an iteration TUAK would answer parts of its key.
+    refuse(&algorithm(2, 0, &TEST_KEY, &[0; 32], &hex!("8701 00")), StatusCode::BadValues);
+    for (options, length) in [(0, 4), (2, 16)] {
         let profile = with(true, &algorithm(3, options, &TEST_KEY, &[], &[])).installs_with(&[]);
         assert!(matches!(profile.naas[0].algorithm, Algorithm::XorTest { res_len, .. } if res_len == length));
+        for key in [&TEST_KEY[..], &[7; 32]] {
+            let choice = algorithm(2, options, key, &[9; 32], &hex!("8701 02"));
+            let mut profile = with(true, &choice).installs_with(&[]);
+            let algorithm = &profile.naas[0].algorithm;
+            let Algorithm::Tuak { k, topc: [9, ..], res_len, iterations: 2 } = algorithm else { panic!() };
+            assert_eq!((&k[..], *res_len), (key, length));
+            stored(&mut profile);
+        }
     }
-    // TUAK that is not mandated is kept.
-    let mut profile = with(false, &algorithm(2, 1, &TEST_KEY, &[9; 32], &hex!("8701 02")))
-        .installs_with(&[status(StatusCode::FeatureNotSupported, 103)]);
-    assert!(matches!(
-        profile.naas[0].algorithm,
-        Algorithm::Tuak { topc: [9, ..], options: 1, keccak_iterations: 2, .. }
-    ));
-    stored(&mut profile);
     // A second set of keys for the same application.
     let again = milenage().before(PeKind::GsmAccess, [aka(true, &algorithm(1, 0, &TEST_KEY, &[0; 16], &[]))]);
     again.fails_with(PE_PROCESSING, status(StatusCode::InvalidParameter, 103));
@@ -743,7 +743,7 @@ fn keys_are_checked() {
 fn keys_can_be_those_of_an_earlier_application() {
     let mut package = milenage();
     let at = package.0.iter().rposition(|bytes| Element::decode(bytes).unwrap().kind == PeKind::AkaParameter).unwrap();
-    package.0[at] = aka(true, &tlv(0xA0, &[&hex!("8001 00"), &tlv(0x81, &[&USIM_AID])]));
+    package.0[at] = aka(true, &tlv(0xA0, &[&hex!("8001 06"), &tlv(0x81, &[&USIM_AID])]));
     let profile = package.installs_with(&[]);
     assert!(matches!(&profile.naas[1].algorithm, Algorithm::Milenage { k: TEST_KEY, .. }));
     assert_ne!(profile.naas[0].adf, profile.naas[1].adf);
@@ -796,12 +796,13 @@ fn security_domains_are_checked() {
 fn services_that_the_card_has_not_got_are_cleared() {
     let package = milenage();
     let clean = content(&package.installs_with(&[]), &[0x7FD0, 0x6F38]).to_vec();
-    let mut wanted = clean.clone();
-    // GBA 68, MBMS 69, GBA local keys 76.
+    let (mut wanted, mut available) = (clean.clone(), clean.clone());
+    // GBA 68, MBMS 69, GBA local keys 76, of which the card has the first.
     wanted[8] |= 0b0001_1000;
     wanted[9] |= 0b0000_1000;
+    available[8] |= 0b0000_1000;
     let profile = package.patch(PeKind::Usim, &clean, &wanted).installs_with(&[]);
-    assert_eq!(content(&profile, &[0x7FD0, 0x6F38]), clean);
+    assert_eq!(content(&profile, &[0x7FD0, 0x6F38]), available);
 }
 
 #[test]
@@ -812,9 +813,9 @@ fn files_of_missing_services_are_left_out() {
     let gbanl = hex!("BF3B 0D A10B 8204 42210010 8001 10 8800");
     let template = hex!("8106 67810F010205");
     let package = milenage().replace(PeKind::OptUsim, element(0xB4, 105, true, &[&template, &gbabp, &msk, &gbanl]));
-    let warning = |missing| status(StatusCode::FeatureNotSupported, 105).with_additional(missing);
-    let profile = package.installs_with(&[warning(1), warning(2), warning(1)]);
-    for fid in [0x6FD6, 0x6FD7, 0x6FDA] {
-        assert_eq!(find(&profile, &[0x7FD0, fid]), None);
+    let warning = status(StatusCode::FeatureNotSupported, 105).with_additional(2);
+    let profile = package.installs_with(&[warning]);
+    for (fid, made) in [(0x6FD6, true), (0x6FD7, false), (0x6FDA, true)] {
+        assert_eq!(find(&profile, &[0x7FD0, fid]).is_some(), made, "{fid:04X}");
     }
 }

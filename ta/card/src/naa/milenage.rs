@@ -20,6 +20,7 @@ pub(crate) const CONSTANTS: [[u8; 16]; 5] = {
 };
 
 /// Milenage with the parameters of one subscriber.
+#[derive(Clone, Copy)]
 pub(crate) struct Milenage<'a> {
     pub(crate) k: &'a [u8; 16],
     pub(crate) opc: &'a [u8; 16],
@@ -29,7 +30,7 @@ pub(crate) struct Milenage<'a> {
 
 /// Milenage for one RAND.
 pub(crate) struct Challenge<'a> {
-    milenage: &'a Milenage<'a>,
+    milenage: Milenage<'a>,
     cipher: Aes128,
     /// E_K(RAND xor OPc).
     temp: u128,
@@ -37,7 +38,7 @@ pub(crate) struct Challenge<'a> {
 
 impl<'a> Milenage<'a> {
     /// Starts the computation for `rand`.
-    pub(crate) fn challenge(&'a self, rand: &[u8; 16]) -> Challenge<'a> {
+    pub(crate) fn challenge(self, rand: &[u8; 16]) -> Challenge<'a> {
         let cipher = Aes128::new(&(*self.k).into());
         let temp = encrypt(&cipher, u128::from_be_bytes(*rand) ^ self.opc());
         Challenge { milenage: self, cipher, temp }

@@ -3,14 +3,19 @@
 //! Nothing here stores or answers anything: [`authenticate`] computes, and tells the caller what to persist before
 //! the answer may leave.
 
+mod kdf;
 pub(crate) mod milenage;
 mod sqn;
+pub(crate) mod suci;
+mod tuak;
 mod xor;
 
-use crate::profile::{Algorithm, Naa};
+use crate::profile::{Algorithm, Bootstrapping, Naa};
+pub(crate) use kdf::ks_ext_naf;
 use milenage::Milenage;
 pub(crate) use sqn::{Sqn, accept, restore};
 use subtle::ConstantTimeEq;
+use tuak::Tuak;
 use xor::Xor;
 use zeroize::Zeroize;
 
@@ -24,6 +29,9 @@ pub(crate) struct MacInput {
 }
 
 impl MacInput {
+    /// What the functions other than f1 and f1* are computed over.
+    const ZERO: MacInput = MacInput { sqn: [0; 6], amf: [0; 2] };
+
     /// SQN and AMF, one after the other.
     fn bytes(&self) -> [u8; 8] {
         let [a, b, c, d, e, f] = self.sqn;
@@ -72,6 +80,16 @@ impl Keys {
     }
 }
 
+impl Keys {
+    /// What GBA keeps of the challenge `rand` that gave these keys.
+    pub(crate) fn bootstrapping(&self, rand: &[u8; 16]) -> Bootstrapping {
+        let mut bootstrapping = Bootstrapping { rand: *rand, ks: [0; 32] };
+        let keys = self.ck.iter().chain(&self.ik);
+        bootstrapping.ks.iter_mut().zip(keys).for_each(|(to, from)| *to = *from);
+        bootstrapping
+    }
+}
+
 impl Drop for Keys {
     fn drop(&mut self) {
         self.res.zeroize();
@@ -89,8 +107,6 @@ pub(crate) enum Outcome {
     Resynchronise { auts: [u8; 14] },
     /// The MAC is wrong.
     WrongMac,
-    /// The card does not compute the algorithm of this application.
-    NotSupported,
 }
 
 /// Checks a challenge (TS 33.102 section 6.3.3): first the MAC, and only of an authentic one the freshness, so that
@@ -102,50 +118,86 @@ pub(crate) enum Outcome {
 pub(crate) fn authenticate(naa: &Naa, rand: &[u8; 16], autn: &[u8; 16]) -> Outcome {
     let [s0, s1, s2, s3, s4, s5, a0, a1, mac @ ..] = *autn;
     let (concealed, amf) = ([s0, s1, s2, s3, s4, s5], [a0, a1]);
-    match &naa.algorithm {
-        Algorithm::Milenage { k, opc, rotations, constants } => {
-            let milenage = Milenage { k, opc, rotations, constants };
-            let challenge = milenage.challenge(rand);
-            let keys = challenge.f2345();
-            let sqn = xor6(concealed, keys.ak);
-            if !is_mac(&challenge.f1(&MacInput { sqn, amf }).0, &mac) {
-                return Outcome::WrongMac;
-            }
-            let sqn = Sqn::from_bytes(sqn);
-            if sqn::is_fresh(naa, sqn) {
-                return Outcome::Accepted { keys, sqn: Some(sqn) };
-            }
-            let sqn_ms = sqn::highest(naa).to_bytes();
-            let (_, mac_s) = challenge.f1(&MacInput { sqn: sqn_ms, amf: AMF_OF_AUTS });
-            Outcome::Resynchronise { auts: auts(sqn_ms, challenge.f5_star(), mac_s) }
-        }
-        Algorithm::XorTest { k, res_len } => {
-            let challenge = Xor::new(k, rand, *res_len);
-            let keys = challenge.f2345();
-            let sqn = xor6(concealed, keys.ak);
-            if !is_mac(&challenge.f1(&MacInput { sqn, amf }), &mac) {
-                return Outcome::WrongMac;
-            }
-            if amf != xor::AMF_RESYNCH {
-                return Outcome::Accepted { keys, sqn: None };
-            }
-            let sqn_ms = sqn::highest(naa).to_bytes();
-            let mac_s = challenge.f1(&MacInput { sqn: sqn_ms, amf: AMF_OF_AUTS });
-            Outcome::Resynchronise { auts: auts(sqn_ms, challenge.ak(), mac_s) }
-        }
-        Algorithm::Tuak { .. } => Outcome::NotSupported,
+    let functions = Functions::new(&naa.algorithm, rand);
+    let keys = functions.f2345();
+    let sqn = xor6(concealed, keys.ak);
+    if !is_mac(&functions.f1(&MacInput { sqn, amf }), &mac) {
+        return Outcome::WrongMac;
     }
+    let sqn = Sqn::from_bytes(sqn);
+    let (fresh, used) = match functions {
+        Functions::Xor(_) => (amf != xor::AMF_RESYNCH, None),
+        _ => (sqn::is_fresh(naa, sqn), Some(sqn)),
+    };
+    if fresh {
+        return Outcome::Accepted { keys, sqn: used };
+    }
+    let sqn_ms = sqn::highest(naa).to_bytes();
+    let mac_s = functions.f1_star(&MacInput { sqn: sqn_ms, amf: AMF_OF_AUTS });
+    Outcome::Resynchronise { auts: auts(sqn_ms, functions.f5_star(), mac_s) }
 }
 
-/// RES, CK and IK for a RAND alone, for the GSM context (TS 31.102 section 7.1.1.2). `None` if the card does not
-/// compute the algorithm.
-pub(crate) fn keys_for_gsm(naa: &Naa, rand: &[u8; 16]) -> Option<Keys> {
-    match &naa.algorithm {
-        Algorithm::Milenage { k, opc, rotations, constants } => {
-            Some(Milenage { k, opc, rotations, constants }.challenge(rand).f2345())
+/// RES, CK and IK for a RAND alone, for the GSM context (TS 31.102 section 7.1.1.2).
+pub(crate) fn keys_for_gsm(naa: &Naa, rand: &[u8; 16]) -> Keys {
+    Functions::new(&naa.algorithm, rand).f2345()
+}
+
+/// The functions of an algorithm for one RAND.
+#[allow(clippy::large_enum_variant, reason = "one at a time, on the stack")]
+enum Functions<'a> {
+    Milenage(milenage::Challenge<'a>),
+    /// With the length of RES.
+    Tuak(Tuak<'a>, u8),
+    Xor(Xor),
+}
+
+impl<'a> Functions<'a> {
+    fn new(algorithm: &'a Algorithm, rand: &'a [u8; 16]) -> Self {
+        match algorithm {
+            Algorithm::Milenage { k, opc, rotations, constants } => {
+                Functions::Milenage(Milenage { k, opc, rotations, constants }.challenge(rand))
+            }
+            Algorithm::Tuak { k, topc, res_len, iterations } => {
+                Functions::Tuak(Tuak { k, topc, iterations: *iterations, rand }, *res_len)
+            }
+            Algorithm::XorTest { k, res_len } => Functions::Xor(Xor::new(k, rand, *res_len)),
         }
-        Algorithm::XorTest { k, res_len } => Some(Xor::new(k, rand, *res_len).f2345()),
-        Algorithm::Tuak { .. } => None,
+    }
+
+    /// f1: MAC-A.
+    fn f1(&self, input: &MacInput) -> [u8; 8] {
+        match self {
+            Functions::Milenage(milenage) => milenage.f1(input).0,
+            Functions::Tuak(tuak, _) => tuak.f1(input),
+            Functions::Xor(xor) => xor.f1(input),
+        }
+    }
+
+    /// f1*: MAC-S.
+    fn f1_star(&self, input: &MacInput) -> [u8; 8] {
+        match self {
+            Functions::Milenage(milenage) => milenage.f1(input).1,
+            Functions::Tuak(tuak, _) => tuak.f1_star(input),
+            Functions::Xor(xor) => xor.f1(input),
+        }
+    }
+
+    /// f2 (RES), f3 (CK), f4 (IK) and f5 (AK).
+    fn f2345(&self) -> Keys {
+        match self {
+            Functions::Milenage(milenage) => milenage.f2345(),
+            Functions::Tuak(tuak, res_len) => tuak.f2345(*res_len),
+            Functions::Xor(xor) => xor.f2345(),
+        }
+    }
+
+    /// f5*: AK for the resynchronisation.
+    fn f5_star(&self) -> [u8; 6] {
+        match self {
+            Functions::Milenage(milenage) => milenage.f5_star(),
+            Functions::Tuak(tuak, _) => tuak.f5_star(),
+            Functions::Xor(xor) => xor.ak(),
+        }
     }
 }
 

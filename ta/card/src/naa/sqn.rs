@@ -81,7 +81,6 @@ pub(crate) fn restore(naa: &mut Naa, sqn: Sqn, previous: u64) {
 mod tests {
     use super::*;
     use crate::profile::{Algorithm, FileIndex};
-    use alloc::vec::Vec;
 
     const SEQ_MAX: u64 = (1 << 43) - 1;
 
@@ -92,11 +91,12 @@ mod tests {
         }
         Naa {
             adf: FileIndex::MF,
-            algorithm: Algorithm::Tuak { k: Vec::new(), topc: [0; 32], options: 0, keccak_iterations: 1 },
+            algorithm: Algorithm::XorTest { k: [0; 16], res_len: 16 },
             sqn_options: 0x02,
             sqn_delta: 1 << 28,
             sqn_age_limit: 1 << 28,
             seq: slots,
+            bootstrapping: None,
         }
     }
 

@@ -1,7 +1,8 @@
 //! Finding files and their content.
 
-use super::{File, FileIndex, FileKind, Profile};
+use super::{Definition, File, FileIndex, FileKind, Profile, Security};
 use alloc::vec::Vec;
+use zeroize::Zeroize;
 
 /// How many directories lie above each other at most, the MF included.
 pub(crate) const MAX_LEVELS: usize = 8;
@@ -12,21 +13,59 @@ impl File {
         matches!(self.kind, FileKind::Mf | FileKind::Df | FileKind::Adf)
     }
 
-    /// Whether it is rewritten so often that it belongs into `Hot`: special file information, bit 8.
-    pub(crate) fn high_update(&self) -> bool {
-        self.special & 0x80 != 0
+    /// The place of a file that is not there any more.
+    pub(crate) const fn deleted() -> File {
+        File {
+            parent: FileIndex::MF,
+            fid: 0,
+            kind: FileKind::Transparent,
+            sfi: None,
+            security: Security::Never,
+            life_cycle: 0,
+            special: 0,
+            aid: Vec::new(),
+            pin_status: Vec::new(),
+            link: None,
+            visible: false,
+            shareable: true,
+            content: Vec::new(),
+            changed: false,
+            definition: Definition::Deleted,
+        }
+    }
+
+    /// Deletes it, and wipes its content. A directory stays one in its place, since PINs and keys may refer to it.
+    pub(crate) fn delete(&mut self) {
+        self.content.zeroize();
+        let kind = if self.is_directory() { self.kind } else { FileKind::Transparent };
+        *self = File { kind, ..File::deleted() };
+    }
+
+    /// Whether it was deactivated (TS 102 221 table 11.7b: 04 and 06).
+    pub(crate) fn is_deactivated(&self) -> bool {
+        self.life_cycle & 0xFD == 0x04
+    }
+
+    /// Whether it was terminated (TS 102 221 table 11.7b: 0C to 0F).
+    pub(crate) fn is_terminated(&self) -> bool {
+        self.life_cycle & 0xFC == 0x0C
     }
 }
 
 impl Profile {
-    /// The file at `index`; `None` if there is none.
+    /// The file at `index`; `None` if there is none, or none any more.
     pub(crate) fn file(&self, index: FileIndex) -> Option<&File> {
-        self.files.get(usize::from(index.0))
+        self.files.get(usize::from(index.0)).filter(|file| file.definition != Definition::Deleted)
+    }
+
+    /// All places, also those of files that were deleted.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (FileIndex, &File)> {
+        (0..=u16::MAX).map(FileIndex).zip(&self.files)
     }
 
     /// All files with their places.
     pub(crate) fn indexed(&self) -> impl Iterator<Item = (FileIndex, &File)> {
-        (0..=u16::MAX).map(FileIndex).zip(&self.files)
+        self.places().filter(|(_, file)| file.definition != Definition::Deleted)
     }
 
     /// The files that the DF, ADF or MF at `parent` holds (for the MF: ADFs too), in the order of creation.
@@ -83,6 +122,18 @@ impl Profile {
         self.upwards(self.directory_of(directory)).find_map(|at| of(self.pins_of(at)))
     }
 
+    /// Bytes of content in all files.
+    pub(crate) fn content_size(&self) -> usize {
+        self.files.iter().fold(0, |sum, file| sum.saturating_add(file.content.len()))
+    }
+
+    /// Takes the file at `index` away, and wipes its content. It is not stored yet.
+    pub(crate) fn remove(&mut self, index: FileIndex) {
+        if let Some(file) = self.files.get_mut(usize::from(index.0)) {
+            file.delete();
+        }
+    }
+
     /// The file whose content `index` shows: itself, or where its link leads. No link leads to another link.
     pub(crate) fn content_owner(&self, index: FileIndex) -> FileIndex {
         self.file(index).and_then(|file| file.link).unwrap_or(index)
@@ -97,9 +148,11 @@ impl Profile {
     /// object as unsaved. Only a BER-TLV structure may change its length. `None` if there is no such file.
     pub(crate) fn content_mut(&mut self, index: FileIndex) -> Option<&mut Vec<u8>> {
         let owner = self.content_owner(index);
+        self.file(owner)?;
+        let is_hot = self.is_hot(owner);
         let file = self.files.get_mut(usize::from(owner.0))?;
         file.changed = true;
-        if file.high_update() {
+        if is_hot {
             self.unsaved.hot = true;
         } else {
             self.unsaved.changes = true;

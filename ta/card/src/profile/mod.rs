@@ -5,16 +5,18 @@
 
 use crate::platform::ProfileSlot;
 use alloc::vec::Vec;
-use teuicc_tlv::{OutOfMemory, try_copy};
+use teuicc_tlv::{OutOfMemory, TryBytes, try_copy};
 use zeroize::Zeroize;
 
 mod codec;
 mod files;
+mod hot;
 mod store;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use files::MAX_LEVELS;
+pub(crate) use hot::MAX_UPDATES;
 pub(crate) use store::{MAX_CONTENT, MAX_FILES, MAX_KEPT, MAX_METADATA, MAX_NAAS, MAX_PINS};
 
 /// A profile in memory.
@@ -31,8 +33,11 @@ pub struct Profile {
     pub shared_pins: Vec<SharedPins>,
     /// Keys and sequence numbers of the USIMs and ISIMs.
     pub naas: Vec<Naa>,
-    /// Profile elements that are only kept: security domains, RFM, CDMA parameters, as received.
+    /// Profile elements that are kept as received: security domains and RFM, which remote management reads, and CDMA
+    /// parameters, which nothing does.
     pub kept: Vec<u8>,
+    /// Counters of key sets for remote management, from the first use of each on.
+    pub ota_counters: Vec<OtaCounter>,
     /// What is not stored yet.
     pub unsaved: Unsaved,
 }
@@ -40,8 +45,10 @@ pub struct Profile {
 /// Which of a profile's objects are behind what is in memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Unsaved {
-    /// `Hot`: PIN states, sequence numbers, files with high update activity.
+    /// `Hot`: PIN states, sequence numbers, files that a terminal rewrites all the time.
     pub hot: bool,
+    /// How many updates of files in `Hot` are in memory only.
+    pub updates: u8,
     /// `Changes`: all other files.
     pub changes: bool,
 }
@@ -80,10 +87,25 @@ pub struct File {
     pub link: Option<FileIndex>,
     /// Whether a terminal can select and read it (EF.SUCI_Calc_Info under DF.SAIP is not visible).
     pub visible: bool,
+    /// Whether several channels may have it selected at once (TS 102 221 section 11.1.1.4.3).
+    pub shareable: bool,
     /// Content of an EF: whole file, records one after the other. Change it through `content_mut`.
     pub content: Vec<u8>,
     /// Whether content or life cycle differ from what `Base` holds; they are then in `Hot` or `Changes`.
     pub changed: bool,
+    /// Where its attributes are stored.
+    pub definition: Definition,
+}
+
+/// Where the attributes of a file are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Definition {
+    /// In `Base`: as installed.
+    Base,
+    /// In `Changes`, and its content with them: it was created or resized since the installation.
+    Changes,
+    /// Nowhere: it was deleted. Its place stays, so that the places of other files do not change.
+    Deleted,
 }
 
 /// What kind of file.
@@ -173,6 +195,27 @@ pub struct Naa {
     pub sqn_age_limit: u64,
     /// SEQ_MS by IND (TS 33.102 annex C.1.1.1): 43-bit numbers.
     pub seq: [u64; 32],
+    /// The last bootstrapping of GBA, if there was one.
+    pub bootstrapping: Option<Bootstrapping>,
+}
+
+/// What the card keeps of a bootstrapping (TS 33.220 section 5.3.2).
+pub struct Bootstrapping {
+    /// RAND.
+    pub rand: [u8; 16],
+    /// Ks: CK, then IK.
+    pub ks: [u8; 32],
+}
+
+/// The counter of the last packet that was accepted under a key set (TS 102 225 section 5.1.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OtaCounter {
+    /// The security domain that has the key set: its place among those in [`Profile::kept`].
+    pub domain: u8,
+    /// Key version number, 1 to 15.
+    pub version: u8,
+    /// The counter, 40 bits.
+    pub value: u64,
 }
 
 /// An authentication algorithm with its keys.
@@ -195,16 +238,16 @@ pub enum Algorithm {
         /// Length of RES in bytes, 4 to 16.
         res_len: u8,
     },
-    /// TUAK (TS 35.231): kept until the card computes it.
+    /// TUAK (TS 35.231) with a MAC of 8 bytes, CK and IK of 16 bytes, and RES of this many bytes.
     Tuak {
         /// K, 16 or 32 bytes.
         k: Vec<u8>,
         /// TOPc.
         topc: [u8; 32],
-        /// algorithmOptions of the package.
-        options: u8,
-        /// Number of Keccak iterations.
-        keccak_iterations: u8,
+        /// Length of RES in bytes: 4, 8 or 16.
+        res_len: u8,
+        /// Number of Keccak iterations, at least 1.
+        iterations: u8,
     },
 }
 
@@ -216,13 +259,31 @@ impl Algorithm {
                 Algorithm::Milenage { k: *k, opc: *opc, rotations: *rotations, constants: *constants }
             }
             Algorithm::XorTest { k, res_len } => Algorithm::XorTest { k: *k, res_len: *res_len },
-            Algorithm::Tuak { k, topc, options, keccak_iterations } => Algorithm::Tuak {
-                k: try_copy(k)?,
-                topc: *topc,
-                options: *options,
-                keccak_iterations: *keccak_iterations,
-            },
+            Algorithm::Tuak { k, topc, res_len, iterations } => {
+                Algorithm::Tuak { k: try_copy(k)?, topc: *topc, res_len: *res_len, iterations: *iterations }
+            }
         })
+    }
+}
+
+impl Profile {
+    /// The counter of the last packet accepted under a key set; `None` before the first one.
+    pub(crate) fn ota_counter(&self, domain: u8, version: u8) -> Option<u64> {
+        let counter = self.ota_counters.iter().find(|counter| (counter.domain, counter.version) == (domain, version));
+        counter.map(|counter| counter.value)
+    }
+
+    /// Sets the counter of a key set, in memory. Errors: there is no place for a new one.
+    pub(crate) fn set_ota_counter(&mut self, domain: u8, version: u8, value: u64) -> Result<(), OutOfMemory> {
+        let of = |counter: &&mut OtaCounter| (counter.domain, counter.version) == (domain, version);
+        if let Some(counter) = self.ota_counters.iter_mut().find(of) {
+            counter.value = value;
+            return Ok(());
+        }
+        if self.ota_counters.len() >= store::MAX_OTA_COUNTERS {
+            return Err(OutOfMemory);
+        }
+        self.ota_counters.try_push(OtaCounter { domain, version, value })
     }
 }
 
@@ -243,6 +304,12 @@ impl Drop for Pin {
 impl Drop for Puk {
     fn drop(&mut self) {
         self.value.zeroize();
+    }
+}
+
+impl Drop for Bootstrapping {
+    fn drop(&mut self) {
+        self.ks.zeroize();
     }
 }
 

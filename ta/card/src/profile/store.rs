@@ -2,11 +2,17 @@
 //!
 //! `Base`, version 1: metadata, kept profile elements, files with their content, PINs without their state, network
 //! access applications without their sequence numbers. `Hot`, version 1: the state of each PIN, the sequence numbers
-//! of each application, the changed files with high update activity. `Changes`, version 1: the other changed files.
-//! No fact is in two of them, except that a changed file has its first content in `Base`.
+//! and the bootstrapping of each application, the counters of remote management, the changed files of
+//! [`Profile::is_hot`]. `Changes`, version 1: the other changed files, the files that were created or resized since with
+//! all that belongs to them, and which files were deleted.
+//! No fact is in two of them, except that what was changed, resized or deleted was once otherwise: `Base` is read
+//! first, then `Hot`, then `Changes`, and the last one counts.
 
 use super::codec::{Decoder, Encoder};
-use super::{Algorithm, File, FileIndex, FileKind, Naa, Pin, Profile, Puk, Security, SharedPins, Unsaved};
+use super::{
+    Algorithm, Bootstrapping, Definition, File, FileIndex, FileKind, Naa, OtaCounter, Pin, Profile, Puk, Security,
+    SharedPins, Unsaved,
+};
 use crate::platform::{ObjectId, ProfileSlot, Store, StoreError};
 use alloc::vec::Vec;
 use teuicc_tlv::{OutOfMemory, TryBytes};
@@ -23,6 +29,8 @@ pub(crate) const MAX_CONTENT: usize = 256 * 1024;
 pub(crate) const MAX_PINS: usize = 256;
 /// Most network access applications with keys of a profile.
 pub(crate) const MAX_NAAS: usize = 16;
+/// Most key sets with a counter of a profile.
+pub(crate) const MAX_OTA_COUNTERS: usize = 64;
 /// Most bytes of profile elements that are only kept.
 pub(crate) const MAX_KEPT: usize = 32 * 1024;
 /// Longest metadata, in bytes.
@@ -34,6 +42,8 @@ const MAX_ATTRIBUTE: usize = 255;
 const ACTIVATED: u8 = 0x05;
 /// Bytes of a sequence number.
 const SEQ_LEN: usize = 6;
+/// Bytes of a counter of remote management.
+const OTA_COUNTER_LEN: usize = 5;
 
 /// Bits that say which attributes of a file follow.
 mod flag {
@@ -86,13 +96,13 @@ impl Profile {
         Decoder::new(&required(store, id)?, VERSION, id)?.bytes(MAX_METADATA)
     }
 
-    /// Writes PIN states, sequence numbers and the changed files with high update activity: 1 replace.
+    /// Writes PIN states, sequence numbers and the changed files that a terminal rewrites all the time: 1 replace.
     ///
     /// Errors: those of the store; memory is then ahead of it, and [`Profile::unsaved`] still says so.
     pub(crate) fn store_hot(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
         self.unsaved.hot = true;
         store.replace(ObjectId::Hot(self.slot), self.encode_hot()?.as_bytes())?;
-        self.unsaved.hot = false;
+        (self.unsaved.hot, self.unsaved.updates) = (false, 0);
         Ok(())
     }
 
@@ -139,6 +149,16 @@ impl Profile {
             for seq in &naa.seq {
                 out.fixed(seq.to_be_bytes().split_at(8 - SEQ_LEN).1)?;
             }
+            out.byte(u8::from(naa.bootstrapping.is_some()))?;
+            if let Some(Bootstrapping { rand, ks }) = &naa.bootstrapping {
+                out.fixed(rand)?;
+                out.fixed(ks)?;
+            }
+        }
+        out.count(self.ota_counters.len())?;
+        for counter in &self.ota_counters {
+            out.fixed(&[counter.domain, counter.version])?;
+            out.fixed(counter.value.to_be_bytes().split_at(8 - OTA_COUNTER_LEN).1)?;
         }
         self.encode_changed(&mut out, true)?;
         Ok(out)
@@ -147,12 +167,28 @@ impl Profile {
     fn encode_changes(&self) -> Result<Encoder, OutOfMemory> {
         let mut out = Encoder::new(VERSION, 1024)?;
         self.encode_changed(&mut out, false)?;
+        let count = |definition| {
+            let defined = self.files.iter().filter(|file| file.definition == definition);
+            defined.fold(0, |count: usize, _| count.saturating_add(1))
+        };
+        out.count(count(Definition::Changes))?;
+        for (index, file) in self.indexed().filter(|(_, file)| file.definition == Definition::Changes) {
+            out.varint(index.0.into())?;
+            encode_file(&mut out, file)?;
+        }
+        out.count(count(Definition::Deleted))?;
+        for (index, _) in self.places().filter(|(_, file)| file.definition == Definition::Deleted) {
+            out.varint(index.0.into())?;
+        }
         Ok(out)
     }
 
-    /// The changed files that are of high update activity, or those that are not.
-    fn encode_changed(&self, out: &mut Encoder, high_update: bool) -> Written {
-        let changed = || self.indexed().filter(move |(_, file)| file.changed && file.high_update() == high_update);
+    /// The changed files that are kept in `Hot`, or those that are not; none whose attributes are written.
+    fn encode_changed(&self, out: &mut Encoder, hot: bool) -> Written {
+        let is_meant = move |index: FileIndex, file: &File| {
+            file.changed && file.definition == Definition::Base && self.is_hot(index) == hot
+        };
+        let changed = || self.indexed().filter(move |(index, file)| is_meant(*index, file));
         out.count(changed().fold(0, |count: usize, _| count.saturating_add(1)))?;
         for (index, file) in changed() {
             out.varint(index.0.into())?;
@@ -179,8 +215,20 @@ impl Profile {
         }
         let count = from.count(MAX_NAAS)?;
         from.check(count, |count| *count == self.naas.len())?;
-        for seq in self.naas.iter_mut().flat_map(|naa| &mut naa.seq) {
-            *seq = from.array::<SEQ_LEN>()?.iter().fold(0, |sum, byte| (sum << 8) | u64::from(*byte));
+        for naa in &mut self.naas {
+            for seq in &mut naa.seq {
+                *seq = from.array::<SEQ_LEN>()?.iter().fold(0, |sum, byte| (sum << 8) | u64::from(*byte));
+            }
+            if boolean(&mut from)? {
+                naa.bootstrapping = Some(Bootstrapping { rand: from.array()?, ks: from.array()? });
+            }
+        }
+        for _ in 0..from.count(MAX_OTA_COUNTERS)? {
+            let [domain, version] = from.array()?;
+            let known = self.ota_counter(domain, version).is_some();
+            let value = from.array::<OTA_COUNTER_LEN>()?.iter().fold(0, |sum, byte| (sum << 8) | u64::from(*byte));
+            from.check((), |()| !known)?;
+            self.ota_counters.try_push(OtaCounter { domain, version, value })?;
         }
         self.apply_changed(&mut from, true)?;
         from.finish()
@@ -189,16 +237,51 @@ impl Profile {
     fn apply_changes(&mut self, object: &[u8]) -> Read<()> {
         let mut from = Decoder::new(object, VERSION, ObjectId::Changes(self.slot))?;
         self.apply_changed(&mut from, false)?;
+        self.apply_definitions(&mut from)?;
+        self.apply_deletions(&mut from)?;
         from.finish()
     }
 
-    fn apply_changed(&mut self, from: &mut Decoder<'_>, high_update: bool) -> Read<()> {
+    /// Files that were created or resized since the installation.
+    fn apply_definitions(&mut self, from: &mut Decoder<'_>) -> Read<()> {
         for _ in 0..from.count(MAX_FILES)? {
-            let index = from.count(MAX_FILES)?;
+            let place = from.count(MAX_FILES.saturating_sub(1))?;
+            // Places in between were those of files that were created and deleted again.
+            while self.files.len() < place {
+                self.files.try_push(File::deleted())?;
+            }
+            let (before, _) = self.files.split_at_checked(place).ok_or(from.corrupt())?;
+            let defined = File { definition: Definition::Changes, ..decode_file(from, before, MAX_CONTENT)? };
+            match self.files.get_mut(place) {
+                Some(file) if file.is_directory() => return Err(from.corrupt()),
+                Some(file) => core::mem::replace(file, defined).content.zeroize(),
+                None => self.files.try_push(defined)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Files that were deleted since the installation.
+    fn apply_deletions(&mut self, from: &mut Decoder<'_>) -> Read<()> {
+        for _ in 0..from.count(MAX_FILES)? {
+            let place = from.count(MAX_FILES.saturating_sub(1))?;
+            from.check(place, |place| *place != 0)?;
+            // What was created and deleted again is not there to be deleted.
+            if let Some(file) = self.files.get_mut(place) {
+                file.delete();
+            }
+        }
+        Ok(())
+    }
+
+    fn apply_changed(&mut self, from: &mut Decoder<'_>, hot: bool) -> Read<()> {
+        for _ in 0..from.count(MAX_FILES)? {
+            let index = index(from)?;
             let life_cycle = from.byte()?;
             let content = from.runs(MAX_CONTENT)?;
             let corrupt = from.corrupt();
-            let file = self.files.get_mut(index).filter(|file| file.high_update() == high_update).ok_or(corrupt)?;
+            let belongs = self.is_hot(index) == hot;
+            let file = self.files.get_mut(usize::from(index.0)).filter(|_| belongs).ok_or(corrupt)?;
             let fits = match file.kind {
                 FileKind::BerTlv(max) => {
                     file.link.is_none() && u32::try_from(content.len()).is_ok_and(|len| len <= max)
@@ -226,6 +309,7 @@ fn decode_base(object: &[u8], slot: ProfileSlot) -> Read<Profile> {
         slot,
         metadata: from.bytes(MAX_METADATA)?,
         kept: from.bytes(MAX_KEPT)?,
+        ota_counters: Vec::new(),
         files: Vec::new(),
         pins: Vec::new(),
         shared_pins: Vec::new(),
@@ -274,7 +358,7 @@ fn encode_file(out: &mut Encoder, file: &File) -> Written {
         | given(flag::NEVER, matches!(file.security, Security::Never));
     out.varint(file.parent.0.into())?;
     out.fixed(&file.fid.to_be_bytes())?;
-    encode_kind(out, file.kind)?;
+    encode_kind(out, file.kind, file.shareable)?;
     out.byte(flags)?;
     if let Some(sfi) = file.sfi {
         out.byte(sfi)?;
@@ -310,7 +394,7 @@ fn holds_content(kind: FileKind, link: Option<FileIndex>) -> bool {
 fn decode_file(from: &mut Decoder<'_>, before: &[File], room: usize) -> Read<File> {
     let parent = index(from)?;
     let fid = u16::from_be_bytes(from.array()?);
-    let kind = decode_kind(from)?;
+    let (kind, shareable) = decode_kind(from)?;
     let flags = from.byte()?;
     let has = |flag: u8| flags & flag != 0;
     let first = before.is_empty();
@@ -349,8 +433,10 @@ fn decode_file(from: &mut Decoder<'_>, before: &[File], room: usize) -> Read<Fil
         pin_status,
         link,
         visible,
+        shareable,
         content,
         changed: false,
+        definition: Definition::Base,
     })
 }
 
@@ -366,23 +452,29 @@ fn content_fits(kind: FileKind, length: usize) -> bool {
     }
 }
 
-fn encode_kind(out: &mut Encoder, kind: FileKind) -> Written {
+/// Bit of the kind byte: not shareable.
+const NOT_SHAREABLE: u8 = 0x80;
+
+fn encode_kind(out: &mut Encoder, kind: FileKind, shareable: bool) -> Written {
+    let flag = if shareable { 0 } else { NOT_SHAREABLE };
     match kind {
-        FileKind::Mf => out.byte(0),
-        FileKind::Df => out.byte(1),
-        FileKind::Adf => out.byte(2),
-        FileKind::Transparent => out.byte(3),
-        FileKind::LinearFixed(record) => out.fixed(&[4, record]),
-        FileKind::Cyclic(record) => out.fixed(&[5, record]),
+        FileKind::Mf => out.byte(flag),
+        FileKind::Df => out.byte(1 | flag),
+        FileKind::Adf => out.byte(2 | flag),
+        FileKind::Transparent => out.byte(3 | flag),
+        FileKind::LinearFixed(record) => out.fixed(&[4 | flag, record]),
+        FileKind::Cyclic(record) => out.fixed(&[5 | flag, record]),
         FileKind::BerTlv(max) => {
-            out.byte(6)?;
+            out.byte(6 | flag)?;
             out.varint(max.into())
         }
     }
 }
 
-fn decode_kind(from: &mut Decoder<'_>) -> Read<FileKind> {
-    Ok(match from.byte()? {
+/// The kind, and whether the file is shareable.
+fn decode_kind(from: &mut Decoder<'_>) -> Read<(FileKind, bool)> {
+    let byte = from.byte()?;
+    let kind = match byte & !NOT_SHAREABLE {
         0 => FileKind::Mf,
         1 => FileKind::Df,
         2 => FileKind::Adf,
@@ -391,7 +483,8 @@ fn decode_kind(from: &mut Decoder<'_>) -> Read<FileKind> {
         5 => FileKind::Cyclic(from.byte()?),
         6 => FileKind::BerTlv(u32::try_from(from.varint()?).map_err(|_| from.corrupt())?),
         _ => return Err(from.corrupt()),
-    })
+    };
+    Ok((kind, byte & NOT_SHAREABLE == 0))
 }
 
 fn encode_pin(out: &mut Encoder, pin: &Pin) -> Written {
@@ -435,11 +528,11 @@ fn encode_naa(out: &mut Encoder, naa: &Naa) -> Written {
             out.fixed(rotations)?;
             out.runs(constants.as_flattened())
         }
-        Algorithm::Tuak { k, topc, options, keccak_iterations } => {
+        Algorithm::Tuak { k, topc, res_len, iterations } => {
             out.byte(2)?;
             out.bytes(k)?;
             out.fixed(topc)?;
-            out.fixed(&[*options, *keccak_iterations])
+            out.fixed(&[*res_len, *iterations])
         }
         Algorithm::XorTest { k, res_len } => {
             out.byte(3)?;
@@ -466,13 +559,14 @@ fn decode_naa(from: &mut Decoder<'_>, files: &[File]) -> Read<Naa> {
         }
         2 => {
             let k = from.bytes(32)?;
-            from.check((), |()| matches!(k.len(), 16 | 32))?;
-            Algorithm::Tuak { k, topc: from.array()?, options: from.byte()?, keccak_iterations: from.byte()? }
+            let (topc, [res_len, iterations]) = (from.array()?, from.array()?);
+            from.check((), |()| matches!(k.len(), 16 | 32) && matches!(res_len, 4 | 8 | 16) && iterations > 0)?;
+            Algorithm::Tuak { k, topc, res_len, iterations }
         }
         3 => Algorithm::XorTest { k: from.array()?, res_len: from.byte()? },
         _ => return Err(from.corrupt()),
     };
-    Ok(Naa { adf, algorithm, sqn_options, sqn_delta, sqn_age_limit, seq: [0; 32] })
+    Ok(Naa { adf, algorithm, sqn_options, sqn_delta, sqn_age_limit, seq: [0; 32], bootstrapping: None })
 }
 
 fn index(from: &mut Decoder<'_>) -> Read<FileIndex> {

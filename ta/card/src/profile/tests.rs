@@ -4,7 +4,7 @@ extern crate std;
 
 use super::*;
 use crate::platform::{ObjectId, Store, StoreError};
-use crate::testing::MemoryStore;
+use crate::testing::{self, MemoryStore};
 use hex_literal::hex;
 use proptest::prelude::*;
 use std::vec;
@@ -14,21 +14,7 @@ const LOCI: FileIndex = FileIndex(4);
 const IMSI: FileIndex = FileIndex(3);
 
 fn file(parent: u16, fid: u16, kind: FileKind, content: &[u8]) -> File {
-    File {
-        parent: FileIndex(parent),
-        fid,
-        kind,
-        sfi: None,
-        security: Security::Arr { file: 0x2F06, record: 3 },
-        life_cycle: 5,
-        special: 0,
-        aid: Vec::new(),
-        pin_status: Vec::new(),
-        link: None,
-        visible: true,
-        content: content.to_vec(),
-        changed: false,
-    }
+    testing::profile::file(FileIndex(parent), fid, kind, 3, content)
 }
 
 fn pin(reference: u8, context: u16) -> Pin {
@@ -47,7 +33,15 @@ fn pin(reference: u8, context: u16) -> Pin {
 fn naa(algorithm: Algorithm) -> Naa {
     let mut seq = [0; 32];
     seq[1] = 0x7FF_FFFF_FFFF;
-    Naa { adf: FileIndex(2), algorithm, sqn_options: 2, sqn_delta: 0x1000_0000, sqn_age_limit: 0, seq }
+    Naa {
+        adf: FileIndex(2),
+        algorithm,
+        sqn_options: 2,
+        sqn_delta: 0x1000_0000,
+        sqn_age_limit: 0,
+        seq,
+        bootstrapping: None,
+    }
 }
 
 /// One of everything that can be stored.
@@ -69,6 +63,9 @@ fn sample() -> Profile {
     second.enabled = false;
     let mut constants = [[0; 16]; 5];
     constants[1][15] = 1;
+    let mut milenage =
+        naa(Algorithm::Milenage { k: [0x11; 16], opc: [0x22; 16], rotations: [64, 0, 32, 64, 96], constants });
+    milenage.bootstrapping = Some(Bootstrapping { rand: [0x66; 16], ks: [0x77; 32] });
     Profile {
         slot: SLOT,
         metadata: hex!("BF2503800100").to_vec(),
@@ -86,11 +83,12 @@ fn sample() -> Profile {
         pins: vec![pin(0x01, 0), second],
         shared_pins: vec![SharedPins { context: FileIndex(1), source: FileIndex(2) }],
         naas: vec![
-            naa(Algorithm::Milenage { k: [0x11; 16], opc: [0x22; 16], rotations: [64, 0, 32, 64, 96], constants }),
+            milenage,
             naa(Algorithm::XorTest { k: [0x33; 16], res_len: 16 }),
-            naa(Algorithm::Tuak { k: vec![0x44; 32], topc: [0x55; 32], options: 2, keccak_iterations: 1 }),
+            naa(Algorithm::Tuak { k: vec![0x44; 32], topc: [0x55; 32], res_len: 16, iterations: 1 }),
         ],
         kept: hex!("A603800100").to_vec(),
+        ota_counters: vec![OtaCounter { domain: 0, version: 2, value: 0x01_0000_0002 }],
         unsaved: Unsaved::default(),
     }
 }
@@ -131,7 +129,7 @@ fn golden_version_1() {
              010A31323334353637388102070300010102030202808080800100011111111111111111111111111111111122222222
              2222222222222222222222224000204060503F0002016100020280808080010003333333333333333333333333333333
              331002028080808001000220444444444444444444444444444444444444444444444444444444444444444455555555
-             555555555555555555555555555555555555555555555555555555550201"
+             555555555555555555555555555555555555555555555555555555551001"
         )
     );
     profile.content_mut(LOCI).unwrap()[0] = 0x21;
@@ -146,18 +144,76 @@ fn golden_version_1() {
              000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000
              000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000
              000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000
-             0000000000000000000000000000000000000000000000000000000000000007FFFFFFFFFF0000000000000000000000
+             000000000000000000000000000000000000000000000000000166666666666666666666666666666666777777777777
+             777777777777777777777777777777777777777777777777777700000000000007FFFFFFFFFF00000000000000000000
              000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000
              000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000
              000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000
-             0000000000000000000000000000000000000000000000000000000000000007FFFFFFFFFF0000000000000000000000
+             00000000000000000000000000000000000000000000000000000000000000000007FFFFFFFFFF000000000000000000
              000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000
              000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000
              000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000
-             000000000000000000000000000000000000000000000000000104050B022115FF"
+             0000000000000000000000000000000000000000000000000000000001000201000000020104050B022115FF"
         )
     );
-    assert_eq!(object(&store, ObjectId::Changes(SLOT)), hex!("01 01 03 05 09 12 080910101032540637"));
+    assert_eq!(object(&store, ObjectId::Changes(SLOT)), hex!("01 01 03 05 09 12 080910101032540637 00 00"));
+    profile.files[3].definition = Definition::Changes;
+    let created = File { definition: Definition::Changes, shareable: false, ..file(1, 0x6F50, FileKind::Df, &[]) };
+    profile.files.push(File::deleted());
+    profile.files.push(created);
+    profile.remove(FileIndex(6));
+    profile.store_changes(&mut store).unwrap();
+    assert_eq!(
+        object(&store, ObjectId::Changes(SLOT)),
+        hex!("01 00 02 03 02 6F07 03 00 2F0603 09 12 080910101032540637 0A 01 6F50 81 00 2F0603 02 06 09")
+    );
+}
+
+#[test]
+fn created_resized_and_deleted_files_come_back() {
+    let (mut profile, mut store) = sample_stored();
+    // EF.LOCI, which is in `Hot`, becomes longer: it is in `Changes` from then on, and what `Hot` says of it is past.
+    profile.content_mut(LOCI).unwrap()[0] = 0x42;
+    profile.store_hot(&mut store).unwrap();
+    profile.files[4].content.resize(20, 0xEE);
+    profile.files[4].definition = Definition::Changes;
+    let directory = File { definition: Definition::Changes, ..file(1, 0x5F50, FileKind::Df, &[]) };
+    profile.files.push(directory);
+    profile.files.push(File { definition: Definition::Changes, ..file(9, 0x4F50, FileKind::Transparent, &hex!("AB")) });
+    profile.files.push(File { definition: Definition::Changes, ..file(9, 0x4F51, FileKind::Transparent, &hex!("CD")) });
+    // One that was installed, and one that was created.
+    profile.remove(IMSI);
+    profile.remove(FileIndex(10));
+    profile.store_changes(&mut store).unwrap();
+    for _ in 0..2 {
+        let mut loaded = Profile::load(&store, SLOT).unwrap();
+        assert_eq!((loaded.content(LOCI)[0], loaded.content(LOCI).len()), (0x42, 20));
+        assert!(!loaded.is_hot(LOCI));
+        assert_eq!(loaded.child(FileIndex(2), 0x6F07), None);
+        assert_eq!(loaded.child(FileIndex(1), 0x5F50), Some(FileIndex(9)));
+        assert_eq!(loaded.child(FileIndex(9), 0x4F50), None);
+        assert_eq!(loaded.content(FileIndex(11)), hex!("CD"));
+        // What is written later neither forgets nor mixes anything.
+        loaded.content_mut(LOCI).unwrap()[1] = 0x43;
+        assert_eq!(loaded.unsaved, Unsaved { hot: false, changes: true, updates: 0 });
+        store_both(&mut loaded, &mut store);
+    }
+}
+
+#[test]
+fn definitions_that_contradict_the_base_are_corruption() {
+    for (damage, what) in [
+        (hex!("01 00 01 00 00 6F07 03 00 2F0603 00 00").to_vec(), "an EF in the place of the MF"),
+        (hex!("01 00 01 01 00 6F07 03 00 2F0603 00 00").to_vec(), "an EF in the place of a DF"),
+        (hex!("01 00 01 03 03 6F07 03 00 2F0603 00 00").to_vec(), "held by an EF"),
+        (hex!("01 00 01 8008 02 6F07 03 00 2F0603 00 00").to_vec(), "beyond the most files"),
+        (hex!("01 00 00 01 00").to_vec(), "the MF is deleted"),
+    ] {
+        let (_, mut store) = sample_stored();
+        store.replace(ObjectId::Changes(SLOT), &damage).unwrap();
+        let error = Profile::load(&store, SLOT).err();
+        assert_eq!(error, Some(StoreError::Corrupt(ObjectId::Changes(SLOT))), "{what}");
+    }
 }
 
 #[test]
@@ -179,12 +235,12 @@ fn what_is_stored_comes_back() {
 fn changes_go_where_they_belong() {
     let (mut profile, mut store) = sample_stored();
     profile.content_mut(LOCI).unwrap()[0] = 0x42;
-    assert_eq!(profile.unsaved, Unsaved { hot: true, changes: false });
+    assert_eq!(profile.unsaved, Unsaved { hot: true, changes: false, updates: 0 });
     // Through the link at 7 to the file at 5.
     profile.content_mut(FileIndex(7)).unwrap()[0] = 0x01;
     profile.files[7].life_cycle = 5;
     profile.files[7].changed = true;
-    assert_eq!(profile.unsaved, Unsaved { hot: true, changes: true });
+    assert_eq!(profile.unsaved, Unsaved { hot: true, changes: true, updates: 0 });
     store.take_replaces();
     store_both(&mut profile, &mut store);
     assert_eq!((store.take_replaces(), profile.unsaved), (2, Unsaved::default()));
@@ -273,9 +329,18 @@ fn pins_are_found_by_context() {
 
 proptest! {
     #[test]
-    fn damaged_objects_never_panic(at in 0usize..600, byte in any::<u8>(), which in 0usize..3) {
+    fn damaged_objects_never_panic(
+        at in 0usize..600,
+        byte in any::<u8>(),
+        which in 0usize..3,
+        administered in any::<bool>(),
+    ) {
         let (mut profile, mut store) = sample_stored();
         profile.content_mut(IMSI).unwrap()[8] = 0x37;
+        if administered {
+            profile.files.push(File { definition: Definition::Changes, ..file(1, 0x5F50, FileKind::Df, &[]) });
+            profile.remove(FileIndex(6));
+        }
         store_both(&mut profile, &mut store);
         let id = [ObjectId::Base(SLOT), ObjectId::Hot(SLOT), ObjectId::Changes(SLOT)][which];
         let mut damaged = object(&store, id);
@@ -284,10 +349,14 @@ proptest! {
         store.replace(id, &damaged).unwrap();
         if let Ok(mut profile) = Profile::load(&store, SLOT) {
             // What is accepted can be stored and read again.
-            let mut again = MemoryStore::new();
-            profile.store_new(&mut again).unwrap();
-            profile.store_changes(&mut again).unwrap();
-            prop_assert!(Profile::load(&again, SLOT).is_ok());
+            store_both(&mut profile, &mut store);
+            prop_assert!(Profile::load(&store, SLOT).is_ok());
+            if profile.files.iter().all(|file| file.definition == Definition::Base) {
+                let mut again = MemoryStore::new();
+                profile.store_new(&mut again).unwrap();
+                profile.store_changes(&mut again).unwrap();
+                prop_assert!(Profile::load(&again, SLOT).is_ok());
+            }
         }
     }
 }

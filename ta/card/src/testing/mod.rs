@@ -3,6 +3,8 @@
 
 extern crate std;
 
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "for tests")]
+pub mod ota;
 pub mod profile;
 
 use crate::platform::{ObjectId, Platform, Rng, Store, StoreError};

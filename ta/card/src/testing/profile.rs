@@ -4,7 +4,7 @@ use super::MemoryStore;
 use crate::install::{InstallOptions, Installer};
 use crate::naa::milenage::{CONSTANTS, ROTATIONS};
 use crate::platform::{ProfileSlot, StoreError};
-use crate::profile::{Algorithm, File, FileIndex, FileKind, Naa, Pin, Profile, Puk, Security, Unsaved};
+use crate::profile::{Algorithm, Definition, File, FileIndex, FileKind, Naa, Pin, Profile, Puk, Security, Unsaved};
 use alloc::vec::Vec;
 
 /// AID of the USIM.
@@ -56,6 +56,28 @@ const RULES: [&[u8]; 6] = [
 /// Length of a record of EF.ARR in bytes.
 const RULE_LEN: u8 = 32;
 
+/// A shareable, activated file with this access rule and content.
+#[must_use]
+pub fn file(parent: FileIndex, fid: u16, kind: FileKind, record: u8, content: &[u8]) -> File {
+    File {
+        parent,
+        fid,
+        kind,
+        sfi: None,
+        security: Security::Arr { file: 0x2F06, record },
+        life_cycle: 0x05,
+        special: 0,
+        aid: Vec::new(),
+        pin_status: Vec::new(),
+        link: None,
+        visible: true,
+        shareable: true,
+        content: Vec::from(content),
+        changed: false,
+        definition: Definition::Base,
+    }
+}
+
 /// Builds a profile, file by file. Every file names a record of the EF.ARR 2F06 of the MF as its access rule.
 pub struct ProfileBuilder {
     profile: Profile,
@@ -73,6 +95,7 @@ impl ProfileBuilder {
             shared_pins: Vec::new(),
             naas: Vec::new(),
             kept: Vec::new(),
+            ota_counters: Vec::new(),
             unsaved: Unsaved::default(),
         };
         let mut builder = ProfileBuilder { profile };
@@ -108,21 +131,7 @@ impl ProfileBuilder {
         content: &[u8],
     ) -> FileIndex {
         let index = FileIndex(u16::try_from(self.profile.files.len()).unwrap_or(u16::MAX));
-        self.profile.files.push(File {
-            parent,
-            fid,
-            kind,
-            sfi,
-            security: Security::Arr { file: 0x2F06, record },
-            life_cycle: 0x05,
-            special: 0,
-            aid: Vec::new(),
-            pin_status: Vec::new(),
-            link: None,
-            visible: true,
-            content: Vec::from(content),
-            changed: false,
-        });
+        self.profile.files.push(File { sfi, ..file(parent, fid, kind, record, content) });
         index
     }
 
@@ -158,6 +167,7 @@ impl ProfileBuilder {
             sqn_delta: 1 << 28,
             sqn_age_limit: 1 << 28,
             seq: [0; 32],
+            bootstrapping: None,
         });
     }
 
@@ -224,9 +234,35 @@ pub fn profile(slot: ProfileSlot) -> Profile {
     builder.build()
 }
 
+/// Gives the USIM of [`profile`] what GET IDENTITY needs: the services 124 and 125, EF.AD with an MNC of 2 digits, and
+/// DF.SAIP with an EF.SUCI_Calc_Info of this content.
+///
+/// # Panics
+/// If the profile has no such USIM.
+#[allow(clippy::expect_used, clippy::indexing_slicing, reason = "for tests")]
+pub fn add_suci(profile: &mut Profile, suci_calc_info: &[u8]) {
+    let usim = profile.adfs().find(|(_, adf)| adf.aid == USIM).map(|(index, _)| index).expect("a USIM");
+    let ust = profile.child(usim, 0x6F38).expect("EF.UST");
+    let services = &mut profile.files[usize::from(ust.0)].content;
+    services.resize(16, 0);
+    services[15] |= 0x18;
+    let mut builder =
+        ProfileBuilder { profile: core::mem::replace(profile, ProfileBuilder::new(profile.slot).build()) };
+    builder.ef(usim, 0x6FAD, FileKind::Transparent, None, rule::READ_ALWAYS, b"\x00\x00\x00\x02");
+    let saip = builder.directory(usim, FileKind::Df, 0x5FD0, &[], &[]);
+    let info = builder.ef(saip, 0x4F01, FileKind::Transparent, None, rule::ALWAYS, suci_calc_info);
+    builder.file(info).visible = false;
+    *profile = builder.build();
+}
+
 /// Stores a profile as an installation does, without a registry. Errors: those of the store.
 pub fn store(store: &mut MemoryStore, mut profile: Profile) -> Result<(), StoreError> {
     profile.store_new(store)
+}
+
+/// Reads the stored profile in `slot`, as a card does when it boots. Errors: those of the store; damage.
+pub fn load(store: &MemoryStore, slot: ProfileSlot) -> Result<Profile, StoreError> {
+    Profile::load(store, slot)
 }
 
 /// Installs a profile package whose EF.ICCID holds `iccid`, as if it came from a bound profile package, without a

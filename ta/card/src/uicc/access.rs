@@ -3,12 +3,13 @@
 
 use super::interface::Verified;
 use crate::profile::{FileIndex, FileKind, Profile, Security};
+use teuicc_apdu::ins;
 use teuicc_tlv::{Reader, Tag, Tlv};
 
 /// What is done with a file: the bit of the access mode byte, and the instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Operation {
-    /// Its bit in the access mode byte of an EF (TS 102 221 table 9.2).
+    /// Its bit in the access mode byte of an EF or a DF (ISO/IEC 7816-4 tables 17 and 18); 0 if it has none.
     mode: u8,
     /// The instruction byte, for rules that name one.
     instruction: u8,
@@ -24,6 +25,26 @@ impl Operation {
     pub(super) const fn update(instruction: u8) -> Self {
         Operation { mode: 0x02, instruction }
     }
+
+    /// Something that only a rule with this instruction allows.
+    pub(super) const fn only(instruction: u8) -> Self {
+        Operation { mode: 0, instruction }
+    }
+
+    /// ACTIVATE FILE.
+    pub(super) const ACTIVATE: Operation = Operation { mode: 0x10, instruction: ins::ACTIVATE_FILE };
+    /// DEACTIVATE FILE.
+    pub(super) const DEACTIVATE: Operation = Operation { mode: 0x08, instruction: ins::DEACTIVATE_FILE };
+    /// TERMINATE EF, of the EF.
+    pub(super) const TERMINATE_EF: Operation = Operation { mode: 0x20, instruction: ins::TERMINATE_EF };
+    /// TERMINATE DF, of the DF.
+    pub(super) const TERMINATE_DF: Operation = Operation { mode: 0x20, instruction: ins::TERMINATE_DF };
+    /// DELETE FILE, of the file itself.
+    pub(super) const DELETE: Operation = Operation { mode: 0x40, instruction: ins::DELETE_FILE };
+    /// CREATE FILE of an EF, in the directory.
+    pub(super) const CREATE_EF: Operation = Operation { mode: 0x02, instruction: ins::CREATE_FILE };
+    /// CREATE FILE of a DF, in the directory.
+    pub(super) const CREATE_DF: Operation = Operation { mode: 0x04, instruction: ins::CREATE_FILE };
 }
 
 /// How deep security conditions may be nested.
@@ -38,18 +59,30 @@ const AND: Tag = Tag(0xAF);
 const AUTHENTICATION_TEMPLATE: Tag = Tag(0xA4);
 const KEY_REFERENCE: Tag = Tag(0x83);
 
-/// Whether the rule of the file at `index` allows `operation` to an interface with these PINs `verified`. A rule that
-/// is not there, or cannot be read, allows nothing.
+/// Whether the rule of the file at `index` allows `operation` to an interface with these PINs `verified`, or with this
+/// access domain. A rule that is not there, or cannot be read, allows nothing.
 pub(super) fn is_allowed(profile: &Profile, verified: &Verified, index: FileIndex, operation: Operation) -> bool {
-    let Some(file) = profile.file(index) else { return false };
-    let Security::Arr { file: arr, record } = file.security else { return false };
     let directory = profile.directory_of(index);
-    rule(profile, index, arr, record)
-        .is_some_and(|rule| rule_allows(rule, operation, &|key| is_presented(profile, verified, directory, key)))
+    if verified.domain.is_some_and(|domain| !domain.covers(profile, directory)) {
+        return false;
+    }
+    opens(profile, index, operation, &|key| is_presented(profile, verified, directory, key))
 }
 
-/// Whether what the key `reference` protects is open: it was presented, or it need not be.
+/// Whether the rule of the file at `index` allows `operation`, where `presented` tells of a key reference whether it is
+/// open. A rule that is not there, or cannot be read, allows nothing.
+pub(super) fn opens(profile: &Profile, index: FileIndex, operation: Operation, presented: &dyn Fn(u8) -> bool) -> bool {
+    let Some(file) = profile.file(index) else { return false };
+    let Security::Arr { file: arr, record } = file.security else { return false };
+    rule(profile, index, arr, record).is_some_and(|rule| rule_allows(rule, operation, presented))
+}
+
+/// Whether what the key `reference` protects is open: it was presented, or it need not be, or an access domain stands
+/// in for it.
 pub(super) fn is_presented(profile: &Profile, verified: &Verified, directory: FileIndex, reference: u8) -> bool {
+    if let Some(domain) = verified.domain {
+        return domain.covers(profile, directory);
+    }
     profile.pin_index(reference, directory).is_some_and(|place| {
         let pin = profile.pins.get(place);
         pin.is_some_and(|pin| !pin.enabled || (pin.tries_left > 0 && verified.contains(place)))

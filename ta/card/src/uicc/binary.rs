@@ -4,7 +4,6 @@ use super::access::Operation;
 use super::{Context, Outcome, Refusal, le, no_data};
 use crate::profile::FileKind;
 use teuicc_apdu::{Command, Response, StatusWord, ins};
-use teuicc_tlv::try_copy;
 
 /// Where in which file: P1 and P2.
 struct Place {
@@ -43,9 +42,10 @@ impl Read {
 pub(super) fn read(cx: &mut Context<'_>, command: &Read) -> Outcome {
     let index = cx.ef(command.place.sfi)?;
     cx.check(index, Operation::read(ins::READ_BINARY), |kind| kind == FileKind::Transparent)?;
-    let rest = cx.profile()?.content(index).get(command.place.offset..).filter(|rest| !rest.is_empty());
+    let profile = cx.profile.as_deref().ok_or(StatusWord::FILE_NOT_FOUND)?;
+    let rest = profile.content(index).get(command.place.offset..).filter(|rest| !rest.is_empty());
     let rest = rest.ok_or(StatusWord::WRONG_PARAMETERS)?;
-    Ok(Response::data(try_copy(rest.get(..command.length).unwrap_or(rest))?))
+    Ok(Response::data(cx.interface.copy(rest.get(..command.length).unwrap_or(rest))?))
 }
 
 /// An UPDATE BINARY command.

@@ -29,6 +29,9 @@ impl Manage {
 }
 
 /// Opens or closes a channel. The card gives the lowest free number.
+///
+/// Errors: none is free, or the one that is named is open (6A81), what would be selected on the new channel is not
+/// shareable (6985), the one to be closed is not open (6881).
 pub(super) fn manage(cx: &mut Context<'_>, command: Manage) -> Outcome {
     let in_use = cx.number;
     let is_open = |number: u8| number == in_use || cx.interface.is_open(number);
@@ -39,8 +42,10 @@ pub(super) fn manage(cx: &mut Context<'_>, command: Manage) -> Outcome {
                 None => (1..=MAX_CHANNEL).find(|number| !is_open(*number)),
             };
             let number = number.ok_or(StatusWord::FUNCTION_NOT_SUPPORTED)?;
+            let new = opened_from(in_use, &cx.channel);
+            check_handed_on(cx, &new)?;
             let data = if wanted.is_none() { try_copy(&[number])? } else { alloc::vec::Vec::new() };
-            cx.interface.put(number, opened_from(cx.number, &cx.channel));
+            cx.interface.put(number, new);
             Ok(Response::data(data))
         }
         Manage::Close(number) if number == in_use => {
@@ -52,6 +57,17 @@ pub(super) fn manage(cx: &mut Context<'_>, command: Manage) -> Outcome {
             None => Err(StatusWord::CHANNEL_NOT_SUPPORTED.into()),
         },
     }
+}
+
+/// Errors: the directory or the application of the new channel, which is that of the channel in use, is not shareable.
+fn check_handed_on(cx: &Context<'_>, new: &Channel) -> Result<(), Refusal> {
+    let Some(profile) = cx.profile.as_deref() else { return Ok(()) };
+    let application = match new.application {
+        Application::Adf(adf) => Some(adf),
+        Application::None | Application::IsdR => None,
+    };
+    let mut files = [Some(new.directory()), application].into_iter().flatten().filter_map(|index| profile.file(index));
+    if files.all(|file| file.shareable) { Ok(()) } else { Err(StatusWord::CONDITIONS_OF_USE.into()) }
 }
 
 /// What is selected on a new channel: the MF if it was opened from the basic channel, else the same application and

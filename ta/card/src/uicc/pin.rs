@@ -6,11 +6,14 @@
 use super::{Context, Outcome, Refusal};
 use crate::profile::Pin;
 use subtle::ConstantTimeEq;
-use teuicc_apdu::{Command, StatusWord};
+use teuicc_apdu::{Command, StatusWord, ins};
 use zeroize::Zeroizing;
 
 /// Length of a PIN and of an unblocking key, padded with FF.
 const LEN: usize = 8;
+
+/// P1 of DISABLE PIN: the universal PIN, key reference 11, takes the place of the disabled one.
+const REPLACED_BY_UNIVERSAL_PIN: u8 = 0x91;
 
 /// Attribute bits of a PIN (SAIP PE-PINCodes, pinAttributes).
 const ATTRIBUTE_CHANGEABLE: u8 = 0x02;
@@ -62,8 +65,13 @@ impl<'a> Replace<'a> {
 }
 
 impl<'a> Present<'a> {
-    /// Reads the command. Errors: P1 other than 00 (no PIN here can stand in for another); wrong length.
+    /// Reads the command. Errors: P1 other than 00; wrong length; the universal PIN is to stand in for this one (P1 = 91,
+    /// TS 102 221 table 11.20), which no profile has (6A88).
     pub(super) fn parse(command: &Command<'a>) -> Result<Self, Refusal> {
+        if command.ins == ins::DISABLE_PIN && command.p1 == REPLACED_BY_UNIVERSAL_PIN && command.p2 != 0 {
+            value(command.data)?;
+            return Err(StatusWord::REFERENCE_DATA_NOT_FOUND.into());
+        }
         Ok(Present { reference: reference(command)?, value: value(command.data)? })
     }
 }

@@ -1,10 +1,10 @@
-//! READ RECORD and UPDATE RECORD (TS 102 221 sections 11.1.5 and 11.1.6).
+//! READ RECORD, UPDATE RECORD and INCREASE (TS 102 221 sections 11.1.5, 11.1.6 and 11.1.8).
 
 use super::access::Operation;
-use super::{Context, Outcome, Refusal, no_data};
+use super::{Context, Outcome, Refusal, no_data, sfi};
 use crate::profile::{FileIndex, FileKind};
 use teuicc_apdu::{Command, Response, StatusWord, ins};
-use teuicc_tlv::try_copy;
+use teuicc_tlv::{TryBytes, try_copy};
 
 /// Which record of which file: P1 and P2.
 #[derive(Clone, Copy)]
@@ -15,7 +15,7 @@ struct Place {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Which {
+pub(super) enum Which {
     /// The record of this number, from 1. The record pointer stays.
     Number(u8),
     /// The one that the record pointer is on.
@@ -28,11 +28,7 @@ enum Which {
 
 impl Place {
     fn parse(command: &Command<'_>) -> Result<Self, Refusal> {
-        let sfi = match command.p2 >> 3 {
-            0 => None,
-            0x1F => return Err(StatusWord::INCORRECT_P1P2.into()),
-            sfi => Some(sfi),
-        };
+        let sfi = sfi(command.p2 >> 3)?;
         let which = match (command.p2 & 0x07, command.p1) {
             (4, 0) => Which::Current,
             (4, 0xFF) => return Err(StatusWord::INCORRECT_P1P2.into()),
@@ -47,11 +43,11 @@ impl Place {
 
 /// The records of an EF.
 #[derive(Clone, Copy)]
-struct Records {
+pub(super) struct Records {
     /// Length of each in bytes.
-    length: usize,
+    pub(super) length: usize,
     /// How many.
-    count: u8,
+    pub(super) count: u8,
     cyclic: bool,
 }
 
@@ -60,7 +56,7 @@ impl Records {
     ///
     /// Without a pointer, next is the first record and previous the last one; at either end a cyclic EF goes on at
     /// the other one (TS 102 221 section 11.1.5.1). Errors: no such record.
-    fn find(self, which: Which, current: Option<u8>) -> Result<u8, Refusal> {
+    pub(super) fn find(self, which: Which, current: Option<u8>) -> Result<u8, Refusal> {
         let number = match (which, current) {
             (Which::Number(number), _) => number,
             (Which::Current, current) => current.unwrap_or(0),
@@ -75,16 +71,26 @@ impl Records {
     }
 
     /// The place of record `number` in the content.
-    fn range(self, number: u8) -> core::ops::Range<usize> {
+    pub(super) fn range(self, number: u8) -> core::ops::Range<usize> {
         let start = usize::from(number.saturating_sub(1)).saturating_mul(self.length);
         start..start.saturating_add(self.length)
     }
 }
 
-/// The EF that is meant and its records, after all checks.
-fn open(cx: &mut Context<'_>, place: Place, operation: Operation) -> Result<(FileIndex, Records), Refusal> {
-    let index = cx.ef(place.sfi)?;
-    let kind = cx.check(index, operation, |kind| matches!(kind, FileKind::LinearFixed(_) | FileKind::Cyclic(_)))?;
+/// Whether a file has records.
+pub(super) fn has_records(kind: FileKind) -> bool {
+    matches!(kind, FileKind::LinearFixed(_) | FileKind::Cyclic(_))
+}
+
+/// The EF that is meant and its records, after all checks. Errors: those of `check`; a file that `fits` refuses.
+pub(super) fn open(
+    cx: &mut Context<'_>,
+    sfi: Option<u8>,
+    operation: Operation,
+    fits: fn(FileKind) -> bool,
+) -> Result<(FileIndex, Records), Refusal> {
+    let index = cx.ef(sfi)?;
+    let kind = cx.check(index, operation, fits)?;
     let (FileKind::LinearFixed(length) | FileKind::Cyclic(length)) = kind else {
         return Err(StatusWord::INCOMPATIBLE_FILE_STRUCTURE.into());
     };
@@ -112,10 +118,11 @@ impl Read {
 
 /// Reads one record.
 pub(super) fn read(cx: &mut Context<'_>, command: Read) -> Outcome {
-    let (index, records) = open(cx, command.place, Operation::read(ins::READ_RECORD))?;
+    let (index, records) = open(cx, command.place.sfi, Operation::read(ins::READ_RECORD), has_records)?;
     let number = records.find(command.place.which, cx.channel.record)?;
-    let record = cx.profile()?.content(index).get(records.range(number)).ok_or(StatusWord::RECORD_NOT_FOUND)?;
-    let data = try_copy(record)?;
+    let profile = cx.profile.as_deref().ok_or(StatusWord::FILE_NOT_FOUND)?;
+    let record = profile.content(index).get(records.range(number)).ok_or(StatusWord::RECORD_NOT_FOUND)?;
+    let data = cx.interface.copy(record)?;
     if matches!(command.place.which, Which::Next | Which::Previous) {
         cx.channel.record = Some(number);
     }
@@ -141,7 +148,7 @@ impl<'a> Update<'a> {
 
 /// Overwrites one record; of a cyclic EF the oldest one, which becomes the first and the current one.
 pub(super) fn update(cx: &mut Context<'_>, command: &Update<'_>) -> Outcome {
-    let (index, records) = open(cx, command.place, Operation::update(ins::UPDATE_RECORD))?;
+    let (index, records) = open(cx, command.place.sfi, Operation::update(ins::UPDATE_RECORD), has_records)?;
     if records.cyclic && command.place.which != Which::Previous {
         return Err(StatusWord::INCORRECT_P1P2.into());
     }
@@ -154,7 +161,7 @@ pub(super) fn update(cx: &mut Context<'_>, command: &Update<'_>) -> Outcome {
     }
     cx.change_content(index, |content| {
         if records.cyclic {
-            content.rotate_right(records.length.min(content.len()));
+            last_to_front(content, records.length);
         }
         let record = content.get_mut(records.range(number)).unwrap_or_default();
         for (to, from) in record.iter_mut().zip(command.data) {
@@ -165,6 +172,66 @@ pub(super) fn update(cx: &mut Context<'_>, command: &Update<'_>) -> Outcome {
         cx.channel.record = Some(number);
     }
     Ok(StatusWord::OK.into())
+}
+
+/// Brings the last `length` bytes, the oldest record, before all others. As `rotate_right`, which can panic.
+fn last_to_front(content: &mut [u8], length: usize) {
+    content.reverse();
+    if let Some((front, back)) = content.split_at_mut_checked(length) {
+        front.reverse();
+        back.reverse();
+    }
+}
+
+/// An INCREASE command.
+pub(super) struct Increase<'a> {
+    sfi: Option<u8>,
+    value: &'a [u8],
+}
+
+impl<'a> Increase<'a> {
+    /// Reads the command. Errors: P1 that is neither 00 nor an SFI with bit 8, P2 other than 00; no value.
+    pub(super) fn parse(command: &Command<'a>) -> Result<Self, Refusal> {
+        let sfi = match (command.p1, command.p2) {
+            (0, 0) => None,
+            (0x81..=0x9E, 0) => sfi(command.p1)?,
+            _ => return Err(StatusWord::INCORRECT_P1P2.into()),
+        };
+        if command.data.is_empty() {
+            return Err(StatusWord::WRONG_LENGTH.into());
+        }
+        Ok(Increase { sfi, value: command.data })
+    }
+}
+
+/// Adds a value to the newest record of a cyclic EF, and overwrites the oldest one with the sum, which becomes the first
+/// and the current one. Answers with the sum and the value.
+///
+/// Errors also: a value longer than a record (6700), a sum that no record holds (9850).
+pub(super) fn increase(cx: &mut Context<'_>, command: &Increase<'_>) -> Outcome {
+    let is_cyclic = |kind| matches!(kind, FileKind::Cyclic(_));
+    let (index, records) = open(cx, command.sfi, Operation::only(ins::INCREASE), is_cyclic)?;
+    if command.value.len() > records.length {
+        return Err(StatusWord::WRONG_LENGTH.into());
+    }
+    let newest = cx.profile()?.content(index).get(records.range(1)).ok_or(StatusWord::RECORD_NOT_FOUND)?;
+    let mut answer = try_copy(newest)?;
+    let mut carry = 0;
+    let addends = command.value.iter().rev().copied().chain(core::iter::repeat(0));
+    for (digit, addend) in answer.iter_mut().rev().zip(addends) {
+        let [high, low] = u16::from(*digit).wrapping_add(addend.into()).wrapping_add(carry).to_be_bytes();
+        (*digit, carry) = (low, high.into());
+    }
+    if carry != 0 {
+        return Err(StatusWord::MAX_VALUE_REACHED.into());
+    }
+    answer.try_extend(command.value)?;
+    cx.change_content(index, |content| {
+        last_to_front(content, records.length);
+        content.iter_mut().zip(&answer).take(records.length).for_each(|(to, from)| *to = *from);
+    })?;
+    cx.channel.record = Some(1);
+    Ok(Response::data(answer))
 }
 
 #[cfg(test)]

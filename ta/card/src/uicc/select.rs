@@ -1,43 +1,66 @@
 //! SELECT and STATUS (TS 102 221 sections 11.1.1 and 11.1.2).
 
-use super::fcp::{self, DF_NAME, FID_MF};
+use super::fcp::{self, DF_NAME};
 use super::interface::{Application, Channel};
-use super::{Context, LIFE_CYCLE_ACTIVATED_BIT, Outcome, Refusal, no_data};
-use crate::profile::{FileIndex, FileKind, Profile};
+use super::{Context, Outcome, Refusal, no_data};
+use crate::profile::{File, FileIndex, FileKind, Profile};
 use alloc::vec::Vec;
 use teuicc_apdu::{Command, Response, StatusWord};
 use teuicc_rsp::aid::ISDR;
 use teuicc_tlv::Writer;
 
+pub(super) use super::fcp::FID_MF;
+
 /// File identifier that stands for the ADF of the active application.
-const FID_CURRENT_ADF: u16 = 0x7FFF;
+pub(super) const FID_CURRENT_ADF: u16 = 0x7FFF;
 
 /// Longest DF name in bytes.
 const MAX_AID: usize = 16;
 
 /// A SELECT command.
-pub(super) struct Select<'a> {
-    target: Target<'a>,
-    /// Whether the FCP is asked for.
-    answer: bool,
+pub(super) enum Select<'a> {
+    /// A file, and whether its FCP is asked for.
+    File { target: Target<'a>, answer: bool },
+    /// P1 = 04: an application by the beginning of its AID.
+    Application { aid: &'a [u8], occurrence: Occurrence, terminate: bool, answer: bool },
 }
 
-enum Target<'a> {
+/// Which file: P1 and data.
+pub(super) enum Target<'a> {
     /// P1 = 00: MF, DF or EF by its file identifier.
     File(u16),
     /// P1 = 01: a DF of the current directory.
     Child(u16),
     /// P1 = 03: the directory above.
     Parent,
-    /// P1 = 04: an application by the beginning of its AID.
-    Name { aid: &'a [u8], occurrence: Occurrence, terminate: bool },
     /// P1 = 08 and 09: down from the MF, or from the current directory.
     Path { from_mf: bool, path: &'a [u8] },
 }
 
+impl<'a> Target<'a> {
+    /// Reads P1 and data. Errors: P1 not of TS 102 221 table 11.1 (6A86); wrong length (6700).
+    pub(super) fn parse(command: &Command<'a>) -> Result<Self, Refusal> {
+        let fid = || <[u8; 2]>::try_from(command.data).map(u16::from_be_bytes).map_err(|_| StatusWord::WRONG_LENGTH);
+        Ok(match command.p1 {
+            0x00 if command.data.is_empty() => Target::File(FID_MF),
+            0x00 => Target::File(fid()?),
+            0x01 => Target::Child(fid()?),
+            0x03 => {
+                no_data(command)?;
+                Target::Parent
+            }
+            0x08 | 0x09 if command.data.is_empty() || !command.data.len().is_multiple_of(2) => {
+                return Err(StatusWord::WRONG_LENGTH.into());
+            }
+            0x08 | 0x09 => Target::Path { from_mf: command.p1 == 0x08, path: command.data },
+            _ => return Err(StatusWord::INCORRECT_P1P2.into()),
+        })
+    }
+}
+
 /// Which of the applications that match a partial AID.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Occurrence {
+pub(super) enum Occurrence {
     First,
     Last,
     Next,
@@ -54,57 +77,59 @@ impl<'a> Select<'a> {
         if !allowed || answer == 0x08 {
             return Err(StatusWord::INCORRECT_P1P2.into());
         }
-        let fid = || <[u8; 2]>::try_from(command.data).map(u16::from_be_bytes).map_err(|_| StatusWord::WRONG_LENGTH);
-        let target = match command.p1 {
-            0x00 if command.data.is_empty() => Target::File(FID_MF),
-            0x00 => Target::File(fid()?),
-            0x01 => Target::Child(fid()?),
-            0x03 => {
-                no_data(command)?;
-                Target::Parent
-            }
-            0x04 if command.data.is_empty() || command.data.len() > MAX_AID => {
-                return Err(StatusWord::WRONG_LENGTH.into());
-            }
-            0x04 => Target::Name {
-                aid: command.data,
-                occurrence: match control & 0x03 {
-                    0 => Occurrence::First,
-                    1 => Occurrence::Last,
-                    2 => Occurrence::Next,
-                    _ => Occurrence::Previous,
-                },
-                terminate: control & 0x40 != 0,
-            },
-            0x08 | 0x09 if command.data.is_empty() || !command.data.len().is_multiple_of(2) => {
-                return Err(StatusWord::WRONG_LENGTH.into());
-            }
-            0x08 | 0x09 => Target::Path { from_mf: command.p1 == 0x08, path: command.data },
-            _ => return Err(StatusWord::INCORRECT_P1P2.into()),
+        let answer = answer != 0x0C;
+        if !by_name {
+            return Ok(Select::File { target: Target::parse(command)?, answer });
+        }
+        if command.data.is_empty() || command.data.len() > MAX_AID {
+            return Err(StatusWord::WRONG_LENGTH.into());
+        }
+        let occurrence = match control & 0x03 {
+            0 => Occurrence::First,
+            1 => Occurrence::Last,
+            2 => Occurrence::Next,
+            _ => Occurrence::Previous,
         };
-        Ok(Select { target, answer: answer != 0x0C })
+        Ok(Select::Application { aid: command.data, occurrence, terminate: control & 0x40 != 0, answer })
     }
 }
 
-/// Selects, and answers with the FCP if it is asked for; `6283` with it if the file is deactivated.
+/// Selects, and answers with the FCP if it is asked for; `6283` with it if the file is deactivated, `6285` if it is
+/// terminated.
+///
+/// Errors: no such file (6A82), one that is not shareable is selected on another channel (6985).
 pub(super) fn select(cx: &mut Context<'_>, command: &Select<'_>) -> Outcome {
-    if let Target::Name { aid, occurrence, terminate } = command.target {
-        return select_application(cx, aid, occurrence, terminate, command.answer);
-    }
-    let Some(profile) = cx.profile.as_deref() else {
-        return select_on_empty_card(&mut cx.channel, command);
+    let (target, answer) = match command {
+        Select::File { target, answer } => (target, *answer),
+        Select::Application { aid, occurrence, terminate, answer } => {
+            return select_application(cx, aid, *occurrence, *terminate, *answer);
+        }
     };
-    let index = find(profile, &cx.channel, &command.target).ok_or(StatusWord::FILE_NOT_FOUND)?;
+    let Some(profile) = cx.profile.as_deref() else {
+        return select_on_empty_card(&mut cx.channel, target, answer);
+    };
+    let index = find(profile, &cx.channel, target).ok_or(StatusWord::FILE_NOT_FOUND)?;
+    cx.check_shareable(index)?;
     let file = profile.file(index).ok_or(StatusWord::FILE_NOT_FOUND)?;
-    let activated = file.life_cycle & LIFE_CYCLE_ACTIVATED_BIT != 0;
     // Before anything is selected: there may be no memory for it.
-    let data = if command.answer { fcp::of_file(profile, index)?.unwrap_or_default() } else { Vec::new() };
+    let data = if answer { fcp::of_file(profile, index, cx.interface.memory()?)? } else { Vec::new() };
     if file.is_directory() {
         cx.channel.select_directory(index);
     } else {
         cx.channel.select_ef(file.parent, index);
     }
-    Ok(Response { data, sw: if activated { StatusWord::OK } else { StatusWord::FILE_DEACTIVATED } })
+    Ok(Response { data, sw: selected(file) })
+}
+
+/// The status word that tells the life cycle status of a file which was selected.
+fn selected(file: &File) -> StatusWord {
+    if file.is_terminated() {
+        StatusWord::FILE_TERMINATED
+    } else if file.is_deactivated() {
+        StatusWord::FILE_DEACTIVATED
+    } else {
+        StatusWord::OK
+    }
 }
 
 /// A STATUS command.
@@ -139,8 +164,7 @@ pub(super) fn status(cx: &mut Context<'_>, command: Status) -> Outcome {
         (Status::NoData, _) => Ok(StatusWord::OK.into()),
         (Status::Fcp, None) => Ok(Response::data(fcp::of_empty_card()?)),
         (Status::Fcp, Some(profile)) => {
-            let fcp = fcp::of_file(profile, cx.channel.directory())?.ok_or(StatusWord::TECHNICAL_PROBLEM)?;
-            Ok(Response::data(fcp))
+            Ok(Response::data(fcp::of_file(profile, cx.channel.directory(), cx.interface.memory()?)?))
         }
         (Status::DfName, profile) => {
             let aid = match cx.channel.application {
@@ -155,21 +179,21 @@ pub(super) fn status(cx: &mut Context<'_>, command: Status) -> Outcome {
     }
 }
 
-fn select_on_empty_card(channel: &mut Channel, command: &Select<'_>) -> Outcome {
-    let is_mf = match command.target {
+fn select_on_empty_card(channel: &mut Channel, target: &Target<'_>, answer: bool) -> Outcome {
+    let is_mf = match *target {
         Target::File(fid) => fid == FID_MF,
         Target::Path { from_mf, path } => from_mf && path == FID_MF.to_be_bytes(),
-        _ => false,
+        Target::Child(_) | Target::Parent => false,
     };
     if !is_mf {
         return Err(StatusWord::FILE_NOT_FOUND.into());
     }
     channel.select_directory(FileIndex::MF);
-    Ok(Response::data(if command.answer { fcp::of_empty_card()? } else { Vec::new() }))
+    Ok(Response::data(if answer { fcp::of_empty_card()? } else { Vec::new() }))
 }
 
 /// The file that a command means, as seen from where the channel is.
-fn find(profile: &Profile, channel: &Channel, target: &Target<'_>) -> Option<FileIndex> {
+pub(super) fn find(profile: &Profile, channel: &Channel, target: &Target<'_>) -> Option<FileIndex> {
     let directory = channel.directory();
     let parent = profile.file(directory)?.parent;
     match *target {
@@ -192,13 +216,12 @@ fn find(profile: &Profile, channel: &Channel, target: &Target<'_>) -> Option<Fil
             }
             fids.try_fold(current, |directory, fid| child(profile, directory, fid))
         }
-        Target::Name { .. } => None,
     }
 }
 
 /// A file by its identifier (TS 102 221 section 8.4.1): the MF, the active application's ADF, a child of the current
 /// directory, that directory itself, the one above, or a DF beside it.
-fn find_by_fid(profile: &Profile, channel: &Channel, fid: u16) -> Option<FileIndex> {
+pub(super) fn find_by_fid(profile: &Profile, channel: &Channel, fid: u16) -> Option<FileIndex> {
     let directory = channel.directory();
     let parent = profile.file(directory)?.parent;
     match fid {
@@ -218,7 +241,7 @@ fn current_adf(channel: &Channel) -> Option<FileIndex> {
 }
 
 /// The child of `directory` that a terminal can see.
-fn child(profile: &Profile, directory: FileIndex, fid: u16) -> Option<FileIndex> {
+pub(super) fn child(profile: &Profile, directory: FileIndex, fid: u16) -> Option<FileIndex> {
     profile.child(directory, fid).filter(|index| profile.file(*index).is_some_and(|file| file.visible))
 }
 
@@ -241,9 +264,14 @@ fn select_application(
     let profile = cx.profile.as_deref();
     let application =
         find_application(profile, cx.channel.application, aid, occurrence).ok_or(StatusWord::FILE_NOT_FOUND)?;
+    let mut sw = StatusWord::OK;
+    if let (Application::Adf(adf), Some(profile), false) = (application, profile, terminate) {
+        cx.check_shareable(adf)?;
+        sw = profile.file(adf).map_or(StatusWord::OK, selected);
+    }
     let data = match (answer, application, profile) {
         (true, Application::IsdR, _) => cx.euicc.select_response()?,
-        (true, Application::Adf(adf), Some(profile)) => fcp::of_file(profile, adf)?.unwrap_or_default(),
+        (true, Application::Adf(adf), Some(profile)) => fcp::of_file(profile, adf, cx.interface.memory()?)?,
         _ => Vec::new(),
     };
     match application {
@@ -253,7 +281,7 @@ fn select_application(
         Application::Adf(adf) => cx.channel.select_application(adf),
         Application::None => {}
     }
-    Ok(Response::data(data))
+    Ok(Response { data, sw })
 }
 
 fn find_application(

@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 use teuicc_apdu::{StatusWord, encode_command};
-use teuicc_card::testing::{MemoryStore, SeededRng, platform};
+use teuicc_card::testing::{MemoryStore, SeededRng, ota, platform};
 use teuicc_card::{Card, Rng};
 use teuicc_rsp::bpp::{BppContents, segments};
 use teuicc_rsp::certificate::Certificate;
@@ -354,9 +354,11 @@ impl TestProfile {
     /// Metadata members behind name and class are added by `more`; a PKI's test class has XOR keys.
     pub fn with(iccid: &str, algorithm: Algorithm, more: impl FnOnce(&mut Writer)) -> Self {
         let key: [u8; 16] = core::array::from_fn(|index| index as u8);
+        // A subscriber of its own.
+        let imsi = format!("00101{}", &iccid[iccid.len() - 11..iccid.len() - 1]);
         let spec = ProfileSpec {
             iccid,
-            imsi: "001010123456789",
+            imsi: &imsi,
             mnc_len: 2,
             algorithm,
             key: &key,
@@ -375,6 +377,15 @@ impl TestProfile {
         };
         let package = teuicc_saip::build::build(&spec).unwrap();
         TestProfile { iccid: iccid.into(), metadata: metadata(iccid, more), package }
+    }
+
+    /// The same with keys and applications for remote management, [`ota::elements`].
+    pub fn managed(mut self) -> Self {
+        // Before the element that ends the package: its tag and length, and a PEHeader.
+        let end = self.package.len() - 9;
+        assert_eq!(self.package[end..end + 2], [0xAA, 0x07]);
+        self.package.splice(end..end, ota::elements(&teuicc_saip::build::USIM_AID));
+        self
     }
 }
 

@@ -1,8 +1,9 @@
 //! AUTHENTICATE, against a network side made of another implementation of Milenage.
 
 use crate::{Bench, SLOT, string};
+use hex_literal::hex;
 use milenage::Milenage;
-use teuicc_card::profile::Profile;
+use teuicc_card::profile::{Algorithm, Profile};
 use teuicc_card::testing::{PowerCut, profile};
 
 const AMF: [u8; 2] = [0x80, 0x00];
@@ -25,6 +26,12 @@ pub(crate) fn challenge(rand: &[u8; 16], sqn: [u8; 6]) -> String {
     let (_, _, _, ak) = network.f2345(rand);
     let mac = network.f1(rand, &sqn, &AMF);
     format!("0088008122 10{} 10{}{}{}", string(rand), string(&xor(sqn, ak)), string(&AMF), string(&mac))
+}
+
+/// RES, CK and IK for this challenge.
+pub(crate) fn keys(rand: &[u8; 16]) -> ([u8; 8], [u8; 16], [u8; 16]) {
+    let (res, ck, ik, _) = network().f2345(rand);
+    (res, ck, ik)
 }
 
 pub(crate) fn accepted(rand: &[u8; 16]) -> String {
@@ -107,7 +114,7 @@ fn forms_and_errors() {
     for (apdu, sw) in [
         (good.replacen("0088008122", "0088000122", 1), 0x6A86),
         (good.replacen("0088008122", "0088018122", 1), 0x6A86),
-        (good.replacen("0088008122", "0088008422", 1), 0x9864),
+        (good.replacen("0088008122", "0088008422", 1), 0x6A80),
         (good.replacen("0088008122", "0088008222", 1), 0x9864),
         (good.replacen("0088008122", "8088008122", 1), 0x6E00),
         ("00880081".to_owned(), 0x6700),
@@ -199,4 +206,36 @@ fn the_test_algorithm_checks_the_mac_alone() {
     let wrong = autn([0, 0, 0, 0, 0, 1], [0, 0]).replacen("0088008122 1010", "0088008122 1011", 1);
     assert_eq!(bench.sw(&wrong), 0x9862);
     assert_eq!(bench.replaces(), 0);
+}
+
+/// TS 35.233 section 6.3, test set 1; AUTS for SQN_MS 111111111111, which has no published vector, computed with
+/// libosmocore's TUAK.
+#[test]
+fn tuak_answers_all_contexts() {
+    let mut profile = profile::profile(SLOT);
+    let naa = &mut profile.naas[0];
+    naa.algorithm = Algorithm::Tuak {
+        k: vec![0xAB; 16],
+        topc: hex!("bd04d9530e87513c5d837ac2ad954623a8e2330c115305a73eb45d1f40cccbff"),
+        res_len: 4,
+        iterations: 1,
+    };
+    // The number of the test set is far ahead.
+    naa.sqn_delta = (1 << 43) - 1;
+    let mut bench = Bench::with(profile);
+    bench.verify_pin1();
+    bench.select_usim();
+    let _ = bench.replaces();
+    let rand = "42".repeat(16);
+    let challenge = format!("0088008122 10{rand} 10 608E0F8A8145 FFFF F9A54E6AEAA8618D");
+    let (ck, ik, kc) = ("D71A1E5C6CAFFE986A26F783E5C78BE1", "BE849FA2564F869AECEE6F62D4337E72", "EF56191F0B148D91");
+    assert_eq!(bench.ok(&format!("0088008011 10{rand}")), format!("04657ACD6408{kc}"));
+    assert_eq!(bench.sw(&challenge.replacen("8D", "8C", 1)), 0x9862);
+    assert_eq!(bench.replaces(), 0);
+    assert_eq!(bench.ok(&challenge), format!("DB04657ACD6410{ck}10{ik}08{kc}"));
+    assert_eq!(bench.replaces(), 1);
+    bench.reboot();
+    bench.verify_pin1();
+    bench.select_usim();
+    assert_eq!(bench.ok(&challenge), "DC0EF6BE7A2C1F29A31FBCF6547C4682");
 }

@@ -1,8 +1,6 @@
 //! What a modem does first, on the profile made by hand and on a built one.
 
-use crate::{Bench, SLOT, aka, hex, string};
-use teuicc_card::testing::profile;
-use teuicc_saip::build::{Algorithm, Ims, ProfileSpec, build};
+use crate::{BUILT_ICCID, Bench, aka};
 
 #[test]
 fn the_boot_sequence_of_a_modem() {
@@ -13,7 +11,9 @@ fn the_boot_sequence_of_a_modem() {
         ("00A40004022F05", None, 0x9000),
         ("00B0000004", None, 0x9000),
         ("80AA000005A903830107", Some(""), 0x9000),
-        ("801000000F FFFFFFFF7F1F00DFFF00001FE20807", Some(""), 0x9000),
+        ("801000000F FFFFFFFF7F1F00DFFF00001FE20807", Some(""), 0x910F),
+        ("801200000F", Some("D00D8103010300820281828402011E"), 0x9000),
+        ("8014000010 8103010300 82028281 830100 8402011E", Some(""), 0x9000),
         ("00A40004022F00", None, 0x9000),
         ("00B2010418", None, 0x9000),
         ("0070000001", Some("01"), 0x9000),
@@ -40,33 +40,11 @@ fn the_boot_sequence_of_a_modem() {
     }
 }
 
-/// A profile as an SM-DP+ of this project makes it: PIN1 enabled, Milenage.
 #[test]
 fn a_built_profile_boots() {
-    let package = build(&ProfileSpec {
-        iccid: "89000123456789012341",
-        imsi: "001010123456063",
-        mnc_len: 2,
-        algorithm: Algorithm::Milenage,
-        key: &profile::K,
-        opc: &profile::OPC,
-        profile_type: "test",
-        service_provider_name: "test",
-        pin1: "1234",
-        pin1_enabled: true,
-        puk1: "11111111",
-        pin2: "9999",
-        puk2: "22222222",
-        adm1: "55555555",
-        msisdn: None,
-        access_class: None,
-        ims: Some(Ims::default()),
-    })
-    .unwrap();
-    let iccid: [u8; 10] = hex("98001032547698103214").try_into().unwrap();
-    let mut bench = Bench::with(profile::install(&package, iccid, SLOT).unwrap());
+    let mut bench = Bench::built(true);
     bench.ok("00A4000402 2FE2");
-    assert_eq!(bench.ok("00B000000A"), string(&iccid));
+    assert_eq!(bench.ok("00B000000A"), BUILT_ICCID);
     bench.select_usim();
     bench.ok("00A4000402 6F07");
     assert_eq!(bench.sw("00B0000009"), 0x6982);

@@ -63,6 +63,49 @@ fn each_channel_has_its_own_selection() {
     assert_eq!(bench.sw("81F2000100"), 0x6A88);
 }
 
+/// TS 102 221 section 8.7: what is not shareable is selected on one channel at a time.
+#[test]
+fn files_and_applications_that_are_not_shareable() {
+    let mut profile = teuicc_card::testing::profile::profile(crate::SLOT);
+    for file in &mut profile.files {
+        file.shareable = !matches!(file.fid, 0x2FE2 | 0x7F10 | 0x7FF1);
+    }
+    let mut bench = Bench::with(profile);
+    assert!(bench.ok("00A40004022FE2").starts_with("62268202 0121".replace(' ', "").as_str()));
+    bench.ok("0070000001");
+    for (apdu, sw) in [
+        ("01A4000C022FE2", 0x6985),
+        ("01B0820000", 0x6985), // by its SFI
+        ("01A4080C022FE2", 0x6985),
+        ("01A4000C022F05", 0x9000),
+        ("00A4000C022F05", 0x9000), // shareable
+        ("01B0820000", 0x9000),
+        // A directory, and an application.
+        ("00A4000C027F10", 0x9000),
+        ("01A4000C027F10", 0x6985),
+        ("01A4080C047F106F3A", 0x9000), // passing through is not selecting
+        ("00A4000C023F00", 0x9000),
+        ("01A4040C07A0000000871004", 0x9000),
+        ("00A4040C07A0000000871004", 0x6985),
+        ("01A4000C023F00", 0x9000),
+        ("00A4040C07A0000000871004", 0x6985), // it is active still
+        ("0170000001", 0x6985),               // a new channel would have it too
+        ("0070000001", 0x9000),
+        ("01A4044C07A0000000871004", 0x9000),
+        ("00A4040C07A0000000871004", 0x9000),
+    ] {
+        assert_eq!(bench.sw(apdu), sw, "{apdu}");
+    }
+    // Each interface is by itself.
+    assert_eq!(bench.on(Interface::Lpa, "00A4040C07A0000000871004").1, 0x9000);
+    // Closing a channel, or a reset, frees what was selected on it.
+    bench.ok("02A4040C07A0000000871002");
+    bench.ok("02A4000C027F10");
+    assert_eq!(bench.sw("00A4080C027F10"), 0x6985);
+    bench.ok("00708002");
+    bench.ok("00A4080C027F10");
+}
+
 #[test]
 fn a_reset_of_one_interface_leaves_the_other_alone() {
     for (reset, other) in [(Interface::Modem, Interface::Lpa), (Interface::Lpa, Interface::Modem)] {
@@ -86,15 +129,16 @@ fn checks_come_in_the_documented_order() {
     for (apdu, sw) in [
         ("00", 0x6700),
         ("FFFF0000", 0x6E00),
-        ("A0A400000 23F00", 0x6E00), // the 2G command set
+        ("A1A400000 23F00", 0x6E00), // the 2G command set
         ("20A40000", 0x6E00),
         ("0BFF0000", 0x6881),
         ("08FF0000", 0x6882),
         ("10FF0000", 0x6884),
         ("00FF0000", 0x6D00),
         ("00C0000010", 0x6D00), // GET RESPONSE belongs to the transport
-        ("0078008100", 0x6D00),
-        ("00A2010400", 0x6D00),
+        ("0078008100", 0x6E00), // GET IDENTITY is a command of another class
+        ("00FE0000", 0x6D00),   // TERMINATE CARD USAGE
+        ("807A0000", 0x6D00),   // EXCHANGE CAPABILITIES
         ("80A4050C", 0x6E00),
         ("80E2910003BF2000", 0x6D00), // without the ISD-R
         ("00A4050C", 0x6A86),

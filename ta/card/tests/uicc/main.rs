@@ -1,12 +1,26 @@
 //! The UICC from outside: command APDUs on two interfaces, over a store in memory.
 
+mod admin;
 mod aka;
+mod ber_tlv;
 mod boot;
 mod channels;
 mod files;
+mod gba;
+mod gsm;
+mod identity;
+mod life_cycle;
+#[path = "../model/mod.rs"]
+mod model;
+mod modems;
+mod ota;
 mod pin;
 mod random;
+mod rewritten;
+mod rules;
+mod search;
 mod select;
+mod suspend;
 mod terminal;
 mod ts48;
 mod wire;
@@ -14,9 +28,13 @@ mod wire;
 use teuicc_apdu::Response;
 use teuicc_card::testing::{MemoryStore, SeededRng, platform, profile};
 use teuicc_card::{Card, ProfileSlot};
+use teuicc_saip::build::{Algorithm, Ims, ProfileSpec, build};
 use teuicc_wire::Interface;
 
 const SLOT: ProfileSlot = ProfileSlot::new(0).unwrap();
+
+/// EF.ICCID of a profile that was built.
+const BUILT_ICCID: &str = "98001032547698103214";
 
 /// A card with the profile made by hand enabled, both interfaces powered, and its flash.
 struct Bench {
@@ -36,6 +54,32 @@ impl Bench {
         bench.reboot();
         let _ = bench.store.take_replaces();
         bench
+    }
+
+    /// A card with a profile as an SM-DP+ of this project makes it: Milenage, with this PIN1.
+    fn built(pin1_enabled: bool) -> Self {
+        let package = build(&ProfileSpec {
+            iccid: "89000123456789012341",
+            imsi: "001010123456063",
+            mnc_len: 2,
+            algorithm: Algorithm::Milenage,
+            key: &profile::K,
+            opc: &profile::OPC,
+            profile_type: "test",
+            service_provider_name: "test",
+            pin1: "1234",
+            pin1_enabled,
+            puk1: "11111111",
+            pin2: "9999",
+            puk2: "22222222",
+            adm1: "55555555",
+            msisdn: None,
+            access_class: None,
+            ims: Some(Ims::default()),
+        })
+        .unwrap();
+        let iccid: [u8; 10] = hex(BUILT_ICCID).try_into().unwrap();
+        Self::with(profile::install(&package, iccid, SLOT).unwrap())
     }
 
     /// A card without a profile.

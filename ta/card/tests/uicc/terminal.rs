@@ -13,7 +13,7 @@ fn forms_and_errors() {
         ("80AA0000", 0x6700),
         ("80AA010005 A903830107", 0x6A86),
         ("00AA000005 A903830107", 0x6E00),
-        ("8010000014 FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF", 0x9000),
+        ("8010000014 FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF", 0x910F),
         ("8010000001 00", 0x9000),
         ("80100000", 0x6700),
         ("80C2000005 D103820181", 0x9000),
@@ -37,4 +37,25 @@ fn challenges_are_as_long_as_asked_for_and_differ() {
     assert_eq!(one.len(), 16);
     assert_ne!(one, two);
     assert_eq!(bench.ok("0084000000").len(), 512);
+}
+
+#[test]
+fn poll_interval_is_asked_for_once_and_only_of_a_terminal_that_knows_it() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.sw("8010000003 FFFFDF"), 0x9000);
+    assert_eq!(bench.sw("8012000000"), 0x6985);
+    let mut bench = Bench::new();
+    assert_eq!(bench.sw("8010000003 000020"), 0x910F);
+    assert_eq!(bench.sw("80F2000C"), 0x910F);
+    assert_eq!(bench.sw("00A4000C02 2FFF"), 0x6A82, "an error is not replaced");
+    // 30 seconds (TS 102 223 sections 6.6.5 and 8.8).
+    assert_eq!(bench.ok("8012000000"), "D00D8103010300820281828402011E");
+    assert_eq!(bench.sw("8012000000"), 0x6985);
+    // What would begin a session waits; a short message and the control of a call do not.
+    for (envelope, sw) in [("D3", 0x9300), ("D6", 0x9300), ("D7", 0x9300), ("D1", 0x9000), ("D4", 0x9000)] {
+        assert_eq!(bench.sw(&format!("80C2000004 {envelope}028200")), sw, "{envelope}");
+    }
+    assert_eq!(bench.sw("8014000010 8103010300 82028281 830100 8402011E"), 0x9000);
+    assert_eq!(bench.sw("80C2000004 D6028200"), 0x9000);
+    assert_eq!(bench.sw("80F2000C"), 0x9000);
 }

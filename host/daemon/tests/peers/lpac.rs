@@ -1,19 +1,12 @@
-//! The card with readers and an LPA that are not ours: pcscd with its virtual reader, opensc-tool, pcsc-tools, lpac.
-//! `build/peers/pcsc` installs them and runs this in a network of its own; without it the tests skip.
+//! Readers and an LPA that are not ours: opensc-tool, pcsc-tools, lpac.
 
-mod common;
-
-use common::{Background, Machine, Outcome, Started, description, run, run_with, wait_until};
+use crate::common::{Machine, Outcome, Started, description, run, run_with};
+use crate::pcsc::{
+    Pcsc, READER, Steps, await_card, await_iccid, ef_imsi, imsi, personalize_sgp26, published, scriptor, wanted,
+};
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
-
-/// The first slot of Debian's vpcd, as pcscd names it.
-const READER: &str = "Virtual PCD 00 00";
-/// How long a reader may take to notice that a card came, went or changed.
-const NOTICE: Duration = Duration::from_secs(10);
 
 const FIRST: Subscription = Subscription { iccid: "8988211000000000011", imsi: "001010000000001", name: "First" };
 const SECOND: Subscription = Subscription { iccid: "8988211000000000024", imsi: "001010000000002", name: "Second" };
@@ -23,114 +16,6 @@ struct Subscription {
     iccid: &'static str,
     imsi: &'static str,
     name: &'static str,
-}
-
-/// Whether the tests are to run; says so if not.
-fn wanted() -> bool {
-    let wanted = std::env::var_os("TEUICC_PEERS").is_some();
-    if !wanted {
-        eprintln!("skipped: TEUICC_PEERS is not set, run build/peers/pcsc");
-    }
-    wanted
-}
-
-/// Says what is being tried, and when.
-struct Steps(Instant);
-
-impl Steps {
-    fn step(&self, what: &str) {
-        println!("{:>6.1} s  {what}", self.0.elapsed().as_secs_f32());
-    }
-}
-
-/// pcscd and its virtual reader, for one test at a time.
-struct Pcsc {
-    // In this order: the next test waits until this pcscd has ended.
-    _pcscd: Background,
-    _alone: MutexGuard<'static, ()>,
-}
-
-impl Pcsc {
-    fn start(machine: &Machine) -> Pcsc {
-        static ALONE: Mutex<()> = Mutex::new(());
-        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut command = machine.command("pcscd");
-        let mut pcscd = Background::start(command.arg("--foreground"), &machine.folder().join("pcscd.log"));
-        let listens = || pcsc_readers(machine).contains(READER).then_some(());
-        if wait_until(NOTICE, listens).is_none() {
-            panic!("pcscd shows no virtual reader. Is another one running? {}\n{}", pcscd.running(), pcscd.log());
-        }
-        Pcsc { _pcscd: pcscd, _alone: alone }
-    }
-}
-
-/// What opensc-tool says of the readers.
-fn pcsc_readers(machine: &Machine) -> String {
-    run(machine.command("opensc-tool").arg("--list-readers")).stdout
-}
-
-/// Waits until there is a card in the reader, or none.
-fn await_card(machine: &Machine, expected: bool) {
-    let line = || pcsc_readers(machine).lines().find(|line| line.contains(READER)).map(str::to_owned);
-    let there = || line().is_some_and(|line| line.split_whitespace().nth(1) == Some("Yes"));
-    let seen = wait_until(NOTICE, || (there() == expected).then_some(()));
-    assert!(seen.is_some(), "pcscd should see {} card:\n{}", if expected { "a" } else { "no" }, pcsc_readers(machine));
-}
-
-/// Sends command TPDUs over T=0 in one session: the responses with their status words.
-fn scriptor(machine: &Machine, commands: &[&str]) -> Result<Vec<Vec<u8>>, String> {
-    let outcome = run_with(machine.command("scriptor").args(["-r", READER, "-p", "T=0"]), &commands.join("\n"));
-    let answers: Vec<_> = outcome.stdout.split("\n< ").skip(1).filter_map(answer_bytes).collect();
-    if answers.len() == commands.len() { Ok(answers) } else { Err(outcome.describe()) }
-}
-
-/// The bytes of "98 88 ... 90 00 : Normal processing.", which may go over several lines.
-fn answer_bytes(text: &str) -> Option<Vec<u8>> {
-    let digits = text.split(" : ").next()?;
-    digits.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).ok()).collect()
-}
-
-/// A transparent file read as a modem does, through pcscd; `None` if the card has no such file now.
-fn read_file(machine: &Machine, path: &[&str], length: u8) -> Result<Option<Vec<u8>>, String> {
-    let read = format!("00 B0 00 00 {length:02X}");
-    let answers = scriptor(machine, &[path, &[&read]].concat())?;
-    let Some((content, selected)) = answers.split_last() else { return Err("no answers".into()) };
-    if selected.iter().any(|answer| answer.first() != Some(&0x61)) {
-        return Ok(None);
-    }
-    match content.split_last_chunk::<2>() {
-        Some((content, [0x90, 0x00])) => Ok(Some(content.to_vec())),
-        _ => Err(format!("READ BINARY was answered {}", hex::encode(content))),
-    }
-}
-
-/// Waits until the modem's side sees this ICCID in EF.ICCID, or no such file.
-fn await_iccid(machine: &Machine, expected: Option<&str>) {
-    let expected = expected.map(swapped);
-    let mut last = Ok(None);
-    let found = wait_until(NOTICE, || {
-        last = read_file(machine, &["00 A4 00 04 02 2F E2"], 10);
-        (last.as_ref().ok() == Some(&expected)).then_some(())
-    });
-    let expected = expected.map(hex::encode);
-    assert!(found.is_some(), "EF.ICCID should be {expected:?} for the modem, but is {last:02x?}");
-}
-
-fn imsi(machine: &Machine) -> Vec<u8> {
-    let usim = "00 A4 04 04 07 A0 00 00 00 87 10 02";
-    read_file(machine, &[usim, "00 A4 00 04 02 6F 07"], 9).unwrap().expect("the USIM has EF.IMSI")
-}
-
-/// Digits in BCD as a SIM has them: two a byte, swapped, filled up with F.
-fn swapped(digits: &str) -> Vec<u8> {
-    let filled = format!("{digits}F");
-    let pairs = filled.as_bytes()[..digits.len().next_multiple_of(2)].chunks(2);
-    pairs.map(|pair| hex::decode([pair[1], pair[0]]).unwrap()[0]).collect()
-}
-
-/// EF.IMSI: length, then the digits after a nibble of type and parity.
-fn ef_imsi(digits: &str) -> Vec<u8> {
-    [vec![8], swapped(&format!("9{digits}"))].concat()
 }
 
 /// lpac, an LPA that is not ours.
@@ -219,15 +104,7 @@ fn state(subscription: &Subscription, state: &str, nickname: Option<&str>) -> (S
 
 /// Adds a profile to the SM-DP+.
 fn offer(machine: &Machine, subscription: &Subscription) {
-    let text = description(subscription.iccid, subscription.imsi, subscription.name);
-    let file = machine.write("profile.toml", text);
-    machine.teuicc(&["smdp", "add-profile", file.to_str().unwrap()]).ok();
-}
-
-/// Orders a profile: the activation code.
-fn order(machine: &Machine, iccid: &str, options: &[&str]) -> String {
-    let ordered = machine.teuicc(&[&["--json", "smdp", "order", iccid], options].concat()).ok().object();
-    ordered["activation_code"].as_str().unwrap().to_owned()
+    machine.offer(description(subscription.iccid, subscription.imsi, subscription.name));
 }
 
 /// The newest order of a profile at the SM-DP+: its state.
@@ -267,7 +144,7 @@ fn readers_and_lpac_use_the_card() {
     if !wanted() {
         return;
     }
-    let steps = Steps(Instant::now());
+    let steps = Steps::start();
     let machine = Machine::new();
     let lpac = Lpac(&machine);
 
@@ -300,7 +177,7 @@ fn readers_and_lpac_use_the_card() {
     steps.step("lpac downloads a profile by its activation code");
     let (smdp, address) = machine.smdp(&[]);
     offer(&machine, &FIRST);
-    let code = order(&machine, FIRST.iccid, &[]);
+    let code = machine.order(FIRST.iccid, &[]);
     assert_eq!(order_state(&machine, FIRST.iccid), "released");
     lpac.ok(&["profile", "download", "-a", &code]);
     assert_eq!(lpac.profiles(), [state(&FIRST, "disabled", None)]);
@@ -318,7 +195,7 @@ fn readers_and_lpac_use_the_card() {
     steps
         .step("lpac downloads a second one by server and matching ID, while our LPA lists profiles through the daemon");
     offer(&machine, &SECOND);
-    order(&machine, SECOND.iccid, &["--matching-id", "SECOND-1"]);
+    machine.order(SECOND.iccid, &["--matching-id", "SECOND-1"]);
     let download = ["profile", "download", "-s", &address, "-m", "SECOND-1"];
     let mut download = Started::new(&mut lpac.command(&download), "");
     let mut listed = 0;
@@ -391,7 +268,7 @@ fn readers_and_lpac_use_the_card() {
 
     steps.step("confirmation codes: none, a wrong one, the right one");
     offer(&machine, &GUARDED);
-    let guarded = order(&machine, GUARDED.iccid, &["--confirmation-code", "2024"]);
+    let guarded = machine.order(GUARDED.iccid, &["--confirmation-code", "2024"]);
     lpac.refused(&["profile", "download", "-a", &guarded], "confirmation_code", &["required"]);
     assert_eq!(order_state(&machine, GUARDED.iccid), "released", "no code, no attempt");
     let arguments = ["profile", "download", "-a", &guarded, "-c", "1111"];
@@ -406,7 +283,7 @@ fn readers_and_lpac_use_the_card() {
     assert_eq!(lpac.profiles(), [state(&FIRST, "disabled", Some("Work phone")), state(&GUARDED, "disabled", None)]);
 
     steps.step("a profile that the card has is not installed again, and stays as it is");
-    let again = order(&machine, FIRST.iccid, &[]);
+    let again = machine.order(FIRST.iccid, &[]);
     let reason = "install_failed_due_to_iccid_already_exists_on_euicc";
     lpac.refused(&["profile", "download", "-a", &again], "es10b_load_bound_profile_package", &[reason]);
     assert_eq!(lpac.profiles()[0], state(&FIRST, "disabled", Some("Work phone")));
@@ -415,7 +292,7 @@ fn readers_and_lpac_use_the_card() {
     let stranger = Machine::new();
     stranger.teuicc(&["pki"]).ok();
     let other_ci = stranger.home().join("pki/ci-nist.pem");
-    let offered = order(&machine, SECOND.iccid, &[]);
+    let offered = machine.order(SECOND.iccid, &[]);
     let arguments = ["lpa", "--ci", other_ci.to_str().unwrap(), "download", "--yes", &offered];
     machine.teuicc(&arguments).refused(&["certificate"]);
     assert_eq!(order_state(&machine, SECOND.iccid), "released", "a refused server has used up no order");
@@ -453,11 +330,8 @@ fn lpac_installs_a_published_test_profile_under_the_published_test_identity() {
     if !wanted() {
         return;
     }
-    let Some(data) = std::env::var_os("TEUICC_TESTDATA").map(PathBuf::from) else {
-        eprintln!("skipped: TEUICC_TESTDATA is not set");
-        return;
-    };
-    let steps = Steps(Instant::now());
+    let Some(data) = published() else { return };
+    let steps = Steps::start();
     let machine = Machine::new();
     let lpac = Lpac(&machine);
 
@@ -465,18 +339,7 @@ fn lpac_installs_a_published_test_profile_under_the_published_test_identity() {
     let _pcsc = Pcsc::start(&machine);
     let _daemon = machine.daemon(&[]);
     await_card(&machine, true);
-    let mut arguments = vec!["card".to_owned(), "personalize".into(), "--test-ci".into()];
-    for curve in ["NIST", "BRP"] {
-        for (option, file) in [
-            ("--import-ci", format!("CertificateIssuer/CERT_CI_ECDSA_{curve}.der")),
-            ("--import-eum", format!("EUM/CERT_EUM_ECDSA_{curve}.der")),
-            ("--import-euicc", format!("eUICC/CERT_EUICC_ECDSA_{curve}.der")),
-            ("--import-key", format!("eUICC/SK_EUICC_ECDSA_{curve}.pkcs8.der")),
-        ] {
-            arguments.extend([option.to_owned(), data.join("sgp26").join(file).to_str().unwrap().to_owned()]);
-        }
-    }
-    machine.teuicc(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).ok();
+    personalize_sgp26(&machine, &data);
     let info = lpac.ok(&["chip", "info"]);
     assert_eq!(info["eidValue"], "89049032123451234512345678901235");
     assert_eq!(info["EUICCInfo2"]["euiccCiPKIdListForSigning"].as_array().unwrap().len(), 2);
@@ -488,7 +351,7 @@ fn lpac_installs_a_published_test_profile_under_the_published_test_identity() {
     let package = data.join("ts48/TS48v5_SAIP2.3_BERTLV_SUCI.der");
     let added = [&["--json", "smdp", "add-profile", package.to_str().unwrap()], &identity[..]].concat();
     let iccid = machine.teuicc(&added).ok().object()["iccid"].as_str().unwrap().to_owned();
-    let code = order(&machine, &iccid, &identity);
+    let code = machine.order(&iccid, &identity);
 
     steps.step("lpac downloads and enables it; the modem's side reads its ICCID and IMSI");
     lpac.ok(&["profile", "download", "-a", &code]);

@@ -1,0 +1,45 @@
+//! A reader that is not ours: `build/peers/read_card.py` reads every file of a profile, and compares it with the package.
+
+use crate::common::run;
+use crate::pcsc::{Bench, READER, Steps, packages, published, wanted};
+use std::path::Path;
+use teuicc_rsp_server::profile::{Description, Metadata};
+
+/// Lets the reader compare the card with the package of the enabled profile.
+fn compare(bench: &Bench, package: &Path) {
+    let python = std::env::var("TEUICC_PYTHON").expect("TEUICC_PYTHON names the interpreter");
+    let program = concat!(env!("CARGO_MANIFEST_DIR"), "/../../build/peers/read_card.py");
+    let outcome = run(bench.machine.command(&python).arg(program).arg(READER).arg(package)).ok();
+    print!("{:>10}{}", "", outcome.stdout);
+}
+
+#[test]
+fn every_file_of_the_published_profiles() {
+    if !wanted() {
+        return;
+    }
+    let Some(data) = published() else { return };
+    let steps = Steps::start();
+    for package in packages(&data) {
+        steps.step(package.file_name().unwrap().to_str().unwrap());
+        // They have one ICCID.
+        let bench = Bench::start(Some(&data));
+        bench.install(&package);
+        compare(&bench, &package);
+    }
+}
+
+#[test]
+fn every_file_of_a_built_profile() {
+    if !wanted() {
+        return;
+    }
+    let steps = Steps::start();
+    let bench = Bench::start(None);
+    let text = include_str!("../../../../rsp-server/examples/profile.toml");
+    let profile = Description::parse(text).unwrap().build(Metadata::default()).unwrap();
+    let package = bench.machine.write("profile.der", profile.package.as_slice());
+    steps.step("the example of a description");
+    bench.install(&package);
+    compare(&bench, &package);
+}

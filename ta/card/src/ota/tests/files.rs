@@ -1,0 +1,115 @@
+//! Remote file management, and the two formats of scripts.
+
+use super::*;
+
+fn run(tar: [u8; 3], script: &[u8]) -> Vec<u8> {
+    let mut bench = Bench::new();
+    let report = bench.report(&Server::new(tar, 1), script);
+    assert_eq!(report.status, 0);
+    report.data
+}
+
+#[test]
+fn full_access_is_all_but_never() {
+    assert_eq!(run(TAR_FILES, UPDATE), hex!("029000"));
+    assert_eq!(run(TAR_FILES, UPDATE_ADM), hex!("029000"));
+    assert_eq!(run(TAR_FILES, UPDATE_NEVER), hex!("026982"));
+    // EF.ADN of DF.TELECOM, behind PIN1.
+    assert_eq!(run(TAR_FILES, &hex!("00A4080C047F106F3A 00B2010404")), hex!("029000 61646E31"));
+}
+
+#[test]
+fn an_access_domain_ends_at_its_files() {
+    // The ADF is selected at the start: EF.IMSI, behind PIN1 and ADM1.
+    assert_eq!(run(TAR_USIM, &hex!("00A4000C026F07 00D6000001 08 00B0000002")), hex!("039000 0809"));
+    assert_eq!(run(TAR_USIM, &hex!("00B0870002")), hex!("019000 0809"));
+    assert_eq!(run(TAR_USIM, &hex!("00A4080C047FFF6F07 00B0000002")), hex!("029000 0809"));
+    // Below it too, but nowhere else, though READ is allowed always there.
+    assert_eq!(run(TAR_USIM, &hex!("00A4000C025F3A 00A4000C024F3A 00B2010404")).len(), 7);
+    assert_eq!(run(TAR_USIM, &hex!("00A4080C022FE2 00B000000A")), hex!("026982"));
+    assert_eq!(run(TAR_USIM, &hex!("00A4080C022F30 00D6000001 AA")), hex!("026982"));
+    for script in [
+        &hex!("00A4080C022F30 00D6000001 AA")[..],
+        &hex!("00A4080C022F05 00B0000001"),
+        &hex!("00A4080C022FE2 00B000000A"),
+        &hex!("00A4000C026F07 00B0000009"),
+    ] {
+        assert_eq!(run(TAR_NOTHING, script)[1..], hex!("6982"), "{script:02X?}");
+    }
+}
+
+#[test]
+fn an_application_stays_in_its_files_and_commands() {
+    for (command, sw) in [
+        (&hex!("00A4040C07A0000000871004")[..], 0x6A86u16),
+        (&hex!("01A4000C023F00"), 0x6881),
+        (&hex!("A0A40000023F00"), 0x6E00),
+        (&hex!("0070000000"), 0x6D00),
+        (&hex!("00880081 00"), 0x6D00),
+        (&hex!("80F2000C00"), 0x6D00),
+        (&hex!("80C2000000"), 0x6D00),
+        (&hex!("80E2910003BF2A00"), 0x6D00),
+        (&hex!("00E0000000"), 0x6D00),
+    ] {
+        assert_eq!(run(TAR_FILES, command), [&[1], &sw.to_be_bytes()[..]].concat(), "{command:02X?}");
+    }
+}
+
+#[test]
+fn pins_are_presented_as_ever() {
+    assert_eq!(run(TAR_FILES, &hex!("0020000108 31323334FFFFFFFF")), hex!("019000"));
+    assert_eq!(run(TAR_FILES, &hex!("0020000108 31323335FFFFFFFF 00A40004023F00")), hex!("0163C2"));
+}
+
+#[test]
+fn compact_scripts() {
+    for (script, data) in [
+        // As pySim's vectors have it: SELECT with FCP asks for GET RESPONSE.
+        (&hex!("00A40004023F00")[..], None),
+        (&hex!("00A4000C023F00"), Some(&hex!("019000")[..])),
+        (&hex!("00A4000C022F30 00B0000000 00D6000001 00"), Some(&hex!("039000"))),
+        (&hex!("00A4000C022FE2 00B000000A"), Some(&hex!("029000 98103254769810325 4F6"))),
+        (&hex!("00A4000C022FE2 00B000000B"), Some(&hex!("026C0A"))),
+        (&hex!("00A4000C022F00 00B2010400"), None),
+        (&hex!("00A4000C022F00 00B2010405"), Some(&hex!("026C18"))),
+        (&hex!("00A4000C02FFFF 00A4000C023F00"), Some(&hex!("016A82"))),
+        (&hex!("00C0000010"), Some(&hex!("016985"))),
+        (&hex!("00A4000C"), Some(&hex!("016700"))),
+        (&hex!("00A4000C023F"), Some(&hex!("016700"))),
+        (&hex!("00A4000C023F00 FF"), Some(&hex!("026700"))),
+        (&[], Some(&[])),
+    ] {
+        let answer = run(TAR_FILES, script);
+        match data {
+            Some(data) => assert_eq!(answer, data, "{script:02X?}"),
+            None => assert!(answer.len() >= 3, "{script:02X?}"),
+        }
+    }
+    let selected = run(TAR_FILES, &hex!("00A40004023F00"));
+    assert_eq!((selected.len(), selected[1]), (3, 0x61));
+    let fetched = run(TAR_FILES, &[&hex!("00A40004023F00 00C00000")[..], &selected[2..]].concat());
+    assert_eq!(fetched[..4], hex!("02900062"));
+    assert_eq!(fetched.len(), 3 + usize::from(selected[2]));
+}
+
+#[test]
+fn expanded_scripts() {
+    for (script, data) in [
+        (&hex!("AA09 2207 00A4000C023F00")[..], &hex!("AB07 800101 2302 9000")[..]),
+        (&hex!("AA0D 2207 00A4000C022F30 2202 0000"), &hex!("AB0A 800101 2302 9000 900102")),
+        (
+            &hex!("AA1A 2207 00A4000C022FE2 2205 00B0000003 2208 00A4000C022F3000"),
+            &hex!("AB0E 800103 2305 981032 9000 2302 9000"),
+        ),
+        (&hex!("AA12 2207 00A4000C02FFFF 2207 00A4000C023F00"), &hex!("AB07 800101 2302 6A82")),
+        (&hex!("AA0C 2207 00A4000C023F00 810106"), &hex!("AB0A 800101 2302 9000 900101")),
+        (&hex!("AA03 830101"), &hex!("AB06 800100 830102")),
+        (&hex!("AA05 2207 00A4"), &hex!("AB06 800100 900102")),
+        (&hex!("AA00"), &hex!("AB03 800100")),
+        (&hex!("AA0900"), &hex!("AB06 800100 900102")),
+        (&hex!("AE80 2207 00A4000C023F00 0000"), &hex!("AF80 2302 9000 0000")),
+        (&hex!("AE80 2207 00A4000C023F00"), &hex!("AF80 900102 0000")),
+    ] {
+        assert_eq!(run(TAR_FILES, script), data, "{script:02X?}");
+    }
+}

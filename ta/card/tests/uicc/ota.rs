@@ -1,0 +1,95 @@
+//! Remote management through the modem: ENVELOPE (SMS-PP download), on the profile made by hand and on published ones.
+
+use crate::{Bench, SLOT, hex, string, ts48};
+use teuicc_card::testing::ota::{Report, Server, TAR_FILES, TAR_USIM, elements};
+use teuicc_card::testing::profile;
+use teuicc_wire::Interface;
+
+fn bench() -> Bench {
+    let mut profile = profile::profile(SLOT);
+    profile.kept = elements(&profile::USIM);
+    Bench::with(profile)
+}
+
+/// Sends a packet and reads the response.
+fn report(bench: &mut Bench, server: &Server, script: &str) -> Report {
+    let envelopes = server.envelopes(&hex(script));
+    let (last, others) = envelopes.split_last().unwrap();
+    for envelope in others {
+        assert_eq!(bench.sw(&string(envelope)), 0x9000);
+    }
+    let answer = bench.ok(&string(last));
+    server.report(&hex(&answer)).expect("a response packet")
+}
+
+#[test]
+fn a_file_that_an_operator_updates_is_another_for_the_modem() {
+    let mut bench = bench();
+    bench.select_usim();
+    bench.verify_pin1();
+    bench.ok("00A4000C026F07");
+    assert_eq!(bench.sw("00D6000001 08"), 0x6982, "only ADM1 may");
+    let server = Server::new(TAR_USIM, 1);
+    bench.replaces();
+    let done = report(&mut bench, &server, "00A4000C026F07 00D6000009 080910101010325476");
+    assert_eq!((done.status, string(&done.data)), (0, "029000".into()));
+    assert_eq!(bench.replaces(), 2, "the counter, then the file");
+    // What is selected on the modem's channel is what was selected.
+    assert_eq!(bench.ok("00B0000009"), "080910101010325476");
+    bench.reboot();
+    bench.select_usim();
+    bench.verify_pin1();
+    assert_eq!(bench.ok("00B0870009"), "080910101010325476");
+    assert_eq!(report(&mut bench, &server, "00A4000C026F07").status, 2, "not twice, not after a reboot either");
+}
+
+#[test]
+fn parts_are_forgotten_at_a_reset() {
+    let mut bench = bench();
+    let server = Server::new(TAR_FILES, 1);
+    let script = format!("00A4000C022F30 00D60000C0 {}", "5A".repeat(0xC0));
+    let envelopes = server.envelopes(&hex(&script));
+    assert_eq!(envelopes.len(), 2);
+    assert_eq!(bench.sw(&string(&envelopes[0])), 0x9000);
+    bench.card.power_up(Interface::Modem).unwrap();
+    assert_eq!(bench.apdu(&string(&envelopes[1])), (String::new(), 0x9000));
+    let answer = bench.ok(&string(&envelopes[0]));
+    assert_eq!(server.report(&hex(&answer)).map(|report| report.status), Some(0), "now it is whole");
+}
+
+#[test]
+fn a_card_without_a_profile_acknowledges() {
+    let envelope = &Server::new(TAR_FILES, 1).envelopes(&hex("00A4000C022F30"))[0];
+    assert_eq!(Bench::empty().apdu(&string(envelope)), (String::new(), 0x9000));
+}
+
+/// The applications and keys of TS.48, which only a build for testing believes, as this is one.
+#[test]
+fn published_profiles() {
+    let (v3_kic, v3_kid) = ("66778899AABBCCDD1122334455EEFF10", "112233445566778899AABBCCDDEEFF10");
+    let pattern = "000102030405060708090A0B0C0D0E0F";
+    for (name, mut bench) in ts48::benches() {
+        let (kic, kid) = if name.starts_with("TS48v3") { (v3_kic, v3_kid) } else { (pattern, pattern) };
+        for (counter, indication) in [(1, 0x22), (2, 0x15)] {
+            let server = Server {
+                kic: (indication, hex(kic)),
+                kid: (indication, hex(kid)),
+                ..Server::new([0xB0, 0x01, 0x40], counter)
+            };
+            let script = "AA12 2207 00A4000C026F07 2207 00D6000001 08 00";
+            let script = script.replace("2207 00D6000001 08 00", "2206 00D600000108");
+            let done = report(&mut bench, &server, &script.replace("AA12", "AA11"));
+            if name.contains("NoRAMRFM") {
+                assert_eq!(done.status, 9, "{name}");
+                continue;
+            }
+            // Two keys that are one are single DES.
+            let usable = indication == 0x22 || name.starts_with("TS48v3");
+            assert_eq!(done.status, if usable { 0 } else { 6 }, "{name}");
+            if usable {
+                assert_eq!(string(&done.data), "AB078001022302 9000".replace(' ', ""), "{name}");
+            }
+        }
+        println!("{name}");
+    }
+}
