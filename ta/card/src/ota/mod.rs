@@ -26,6 +26,7 @@
 //! - KIc and KID must name the same key set, 1 to 15; algorithm 0 leaves it to the key. Single DES is never accepted.
 //! - A counter that is there but not to be checked (SPI 01) neither moves nor sets ours.
 //! - A response with a redundancy check or a signature is a security error: the keys make checksums.
+//! - Files that were changed are told by REFRESH, with file change notification, to a terminal that announced it.
 //! - Only full access (00) opens files; access domains of other kinds open nothing.
 //! - Administrative commands, SELECT by AID, script chaining, immediate and error actions are not there.
 
@@ -54,6 +55,7 @@ use crate::euicc::Euicc;
 use crate::platform::Env;
 use crate::profile::Profile;
 use crate::uicc::Refusal;
+use crate::uicc::proactive::Session;
 use alloc::vec::Vec;
 use packet::{CommandPacket, CounterMode, Integrity, MAX_COUNTER, Opened, Protection, Refused, Status};
 use sms::{Brought, Message};
@@ -70,6 +72,8 @@ pub(crate) struct Host<'a> {
     pub(crate) profile: &'a mut Profile,
     pub(crate) euicc: &'a mut Euicc,
     pub(crate) env: Env<'a>,
+    /// Where the terminal is told of changes.
+    pub(crate) session: &'a mut Session,
 }
 
 /// Takes the value of a SMS-PP download object (D1) of an ENVELOPE. Gives the answer to the ENVELOPE, whose data is the

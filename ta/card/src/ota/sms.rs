@@ -148,9 +148,11 @@ impl Reassembly {
         if !last {
             return Ok(Brought::Nothing);
         }
-        self.parts.sort_unstable_by_key(|(number, _)| *number);
-        for (_, data) in &self.parts {
-            whole.try_extend(data)?;
+        for number in 1..=self.total {
+            // Each is there once. Sorting would be shorter here, and 1.5 KiB more in the card.
+            for (_, data) in self.parts.iter().filter(|(of, _)| *of == number) {
+                whole.try_extend(data)?;
+            }
         }
         let is_command_packet = self.is_command_packet;
         *self = Reassembly::default();

@@ -86,6 +86,12 @@ impl InterfaceState {
         }
     }
 
+    /// The current EF of the basic channel.
+    pub(crate) fn current_file(&self) -> Option<FileIndex> {
+        let [basic, ..] = &self.channels;
+        basic.as_ref().and_then(Channel::file)
+    }
+
     /// Takes the open channel `number` out, to work on it.
     pub(super) fn take(&mut self, number: u8) -> Option<Channel> {
         self.channels.get_mut(usize::from(number))?.take()

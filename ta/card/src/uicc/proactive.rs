@@ -122,7 +122,6 @@ impl Session {
     /// one in. Whether the terminal is going to be told: not if it did not announce REFRESH.
     ///
     /// Errors: out of memory; nothing is queued.
-    #[allow(dead_code, reason = "remote file management asks for it")]
     pub(crate) fn refresh(
         &mut self,
         profile: &Profile,

@@ -71,8 +71,9 @@ pub(super) fn envelope(cx: &mut Context<'_>, command: &Envelope<'_>) -> Outcome 
     }
     let Some(profile) = cx.profile.as_deref_mut() else { return Ok(StatusWord::OK.into()) };
     let env = Env { rng: &mut *cx.env.rng, store: &mut *cx.env.store };
-    let host = ota::Host { profile, euicc: &mut *cx.euicc, env };
-    ota::receive(host, &mut cx.interface.sms, command.object.value, Policy::BUILD)
+    let interface = &mut *cx.interface;
+    let host = ota::Host { profile, euicc: &mut *cx.euicc, env, session: &mut interface.session };
+    ota::receive(host, &mut interface.sms, command.object.value, Policy::BUILD)
 }
 
 /// A FETCH command.

@@ -43,6 +43,52 @@ fn a_file_that_an_operator_updates_is_another_for_the_modem() {
     assert_eq!(report(&mut bench, &server, "00A4000C026F07").status, 2, "not twice, not after a reboot either");
 }
 
+/// REFRESH with the file, in the terms of the application; everything if several applications are meant.
+#[test]
+fn the_modem_is_told_to_read_it_again() {
+    let mut bench = bench();
+    // Without POLL INTERVAL, so that nothing else is to be fetched.
+    bench.ok("8010000003 000080");
+    for (counter, tar, script, refresh) in [
+        (
+            1,
+            TAR_USIM,
+            "00A4000C026F07 00D6000001 08 00D6000001 09 00B0000001",
+            "D0 24 81 03 01 01 01 82 02 81 82 92 07 01 3F00 7FFF 6F07 AF 10",
+        ),
+        (
+            2,
+            TAR_FILES,
+            "00A4000C022F30 00D6000001 01 00A4000C022F05 00D6000001 67",
+            "D0 14 81 03 02 01 01 82 02 81 82 92 09 02 3F00 2F30 3F00 2F05",
+        ),
+    ] {
+        let server = Server::new(tar, counter);
+        let (answer, sw) = bench.apdu(&string(&server.envelopes(&hex(script))[0]));
+        assert_eq!(server.report(&hex(&answer)).map(|report| report.status), Some(0));
+        let refresh = refresh.replace(' ', "");
+        assert_eq!(sw >> 8, 0x91);
+        let command = bench.ok(&format!("80120000{:02X}", sw & 0xFF));
+        assert!(command.starts_with(&refresh), "{command}");
+        bench.ok(&format!("801400000C 8103{counter:02X}0101 82028281 830100"));
+    }
+    let server = Server::new(TAR_FILES, 3);
+    let read = bench.apdu(&string(&server.envelopes(&hex("00A4000C022FE2 00B0000001"))[0]));
+    assert_eq!(read.1, 0x9000, "nothing changed");
+}
+
+/// Files that are kept in memory for the modem are stored for an operator, which is told that they are.
+#[test]
+fn what_is_acknowledged_to_an_operator_is_stored() {
+    let mut bench = bench();
+    let server = Server::new(TAR_USIM, 1);
+    assert_eq!(report(&mut bench, &server, "00A4000C026F7E 00D6000001 5A").status, 0);
+    bench.reboot();
+    bench.select_usim();
+    bench.verify_pin1();
+    assert_eq!(bench.ok("00B08B0001"), "5A");
+}
+
 #[test]
 fn parts_are_forgotten_at_a_reset() {
     let mut bench = bench();

@@ -45,6 +45,7 @@ struct Bench {
     euicc: Euicc,
     rng: SeededRng,
     reassembly: Reassembly,
+    session: Session,
     policy: Policy,
 }
 
@@ -70,6 +71,7 @@ impl Bench {
             euicc: Euicc::load(&mut NoStore).unwrap(),
             rng: SeededRng::new(1),
             reassembly: Reassembly::default(),
+            session: Session::default(),
             policy: Policy::PRODUCTION,
             store,
         }
@@ -83,7 +85,7 @@ impl Bench {
     fn apdu(&mut self, apdu: &[u8]) -> Response {
         let object = Reader::new(&apdu[5..]).read().unwrap();
         let env = Env { rng: &mut self.rng, store: &mut self.store };
-        let host = Host { profile: &mut self.profile, euicc: &mut self.euicc, env };
+        let host = Host { profile: &mut self.profile, euicc: &mut self.euicc, env, session: &mut self.session };
         let answer = receive(host, &mut self.reassembly, object.value, self.policy);
         answer.unwrap_or_else(|Refusal(sw)| sw.into())
     }
