@@ -19,9 +19,7 @@ const SUCI_A: [u8; 43] =
 
 fn card() -> Card<SeededRng, MemoryStore> {
     let mut store = MemoryStore::new();
-    let mut profile = profile::profile(SLOT);
-    profile::add_suci(&mut profile, &SUCI_A);
-    profile::store(&mut store, profile).unwrap();
+    profile::store(&mut store, profile::with_suci(SLOT, &SUCI_A)).unwrap();
     let mut card = Card::boot_with_profile(platform(store, 1), SLOT);
     card.power_up(Modem).unwrap();
     // The first command takes the memory that the others use again.

@@ -112,6 +112,12 @@ impl ProfileBuilder {
         builder
     }
 
+    /// Goes on with a profile.
+    #[must_use]
+    pub fn of(profile: Profile) -> Self {
+        ProfileBuilder { profile }
+    }
+
     /// Adds a DF or ADF: file identifier, AID (empty for a DF) and key references of its PIN status template.
     pub fn directory(&mut self, parent: FileIndex, kind: FileKind, fid: u16, aid: &[u8], pins: &[u8]) -> FileIndex {
         let index = self.ef(parent, fid, kind, None, rule::READ_ALWAYS, &[]);
@@ -234,25 +240,23 @@ pub fn profile(slot: ProfileSlot) -> Profile {
     builder.build()
 }
 
-/// Gives the USIM of [`profile`] what GET IDENTITY needs: the services 124 and 125, EF.AD with an MNC of 2 digits, and
+/// [`profile`], and in its USIM what GET IDENTITY needs: the services 124 and 125, EF.AD with an MNC of 2 digits, and
 /// DF.SAIP with an EF.SUCI_Calc_Info of this content.
-///
-/// # Panics
-/// If the profile has no such USIM.
-#[allow(clippy::expect_used, clippy::indexing_slicing, reason = "for tests")]
-pub fn add_suci(profile: &mut Profile, suci_calc_info: &[u8]) {
-    let usim = profile.adfs().find(|(_, adf)| adf.aid == USIM).map(|(index, _)| index).expect("a USIM");
-    let ust = profile.child(usim, 0x6F38).expect("EF.UST");
-    let services = &mut profile.files[usize::from(ust.0)].content;
-    services.resize(16, 0);
-    services[15] |= 0x18;
-    let mut builder =
-        ProfileBuilder { profile: core::mem::replace(profile, ProfileBuilder::new(profile.slot).build()) };
+#[must_use]
+pub fn with_suci(slot: ProfileSlot, suci_calc_info: &[u8]) -> Profile {
+    let mut builder = ProfileBuilder::of(profile(slot));
+    let at = |builder: &ProfileBuilder, fid| {
+        let place = builder.profile.files.iter().position(|file| file.fid == fid).unwrap_or_default();
+        FileIndex(u16::try_from(place).unwrap_or_default())
+    };
+    let (usim, ust) = (at(&builder, 0x7FF0), at(&builder, 0x6F38));
+    builder.file(ust).content.resize(15, 0);
+    builder.file(ust).content.push(0x18);
     builder.ef(usim, 0x6FAD, FileKind::Transparent, None, rule::READ_ALWAYS, b"\x00\x00\x00\x02");
     let saip = builder.directory(usim, FileKind::Df, 0x5FD0, &[], &[]);
     let info = builder.ef(saip, 0x4F01, FileKind::Transparent, None, rule::ALWAYS, suci_calc_info);
     builder.file(info).visible = false;
-    *profile = builder.build();
+    builder.build()
 }
 
 /// Stores a profile as an installation does, without a registry. Errors: those of the store.

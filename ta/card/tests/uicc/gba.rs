@@ -4,7 +4,8 @@ use crate::aka::{challenge, resynchronised, sqn};
 use crate::{Bench, SLOT, string};
 use hex_literal::hex;
 use teuicc_card::profile::{File, FileIndex, FileKind, Profile};
-use teuicc_card::testing::{PowerCut, profile};
+use teuicc_card::testing::PowerCut;
+use teuicc_card::testing::profile::{self, ProfileBuilder, rule};
 
 /// TS 35.207 test set 1, whose K and OPc the profile has, and its RES.
 const RAND: [u8; 16] = hex!("23553cbe9637a89d218ae64dae47bf35");
@@ -30,11 +31,10 @@ fn with_gba(records: usize) -> Profile {
     let ust = index_of(&profile, 0x6F38);
     profile.files[ust].content.resize(9, 0);
     profile.files[ust].content[8] |= 0x08;
-    let gbabp = profile::file(usim, GBABP, FileKind::Transparent, profile::rule::PIN1, &[0xFF; 40]);
-    let gbanl =
-        profile::file(usim, GBANL, FileKind::LinearFixed(32), profile::rule::READ_PIN1, &vec![0xFF; 32 * records]);
-    profile.files.extend([gbabp, gbanl]);
-    profile
+    let mut builder = ProfileBuilder::of(profile);
+    builder.ef(usim, GBABP, FileKind::Transparent, None, rule::PIN1, &[0xFF; 40]);
+    builder.ef(usim, GBANL, FileKind::LinearFixed(32), None, rule::READ_PIN1, &vec![0xFF; 32 * records]);
+    builder.build()
 }
 
 fn ready(profile: Profile) -> Bench {
@@ -201,8 +201,9 @@ fn gba_of_an_isim() {
         let at = index_of(&profile, fid);
         (profile.files[at].fid, profile.files[at].parent) = (to, isim);
     }
-    profile.files.push(profile::file(isim, 0x6F07, FileKind::Transparent, profile::rule::READ_PIN1, &[0x02]));
-    let mut bench = Bench::with(profile);
+    let mut builder = ProfileBuilder::of(profile);
+    builder.ef(isim, 0x6F07, FileKind::Transparent, None, rule::READ_PIN1, &[0x02]);
+    let mut bench = Bench::with(builder.build());
     bench.verify_pin1();
     bench.ok("00A4040C07A0000000871004");
     let xor = "0088008423DD10 00000000000000000000000000000000 10 030405060708 0000 0001020304050607";

@@ -2,8 +2,9 @@
 
 use crate::{SLOT, hex, string};
 use hex_literal::hex;
-use teuicc_card::profile::{File, FileIndex, FileKind, Profile, Security};
-use teuicc_card::testing::{MemoryStore, profile};
+use teuicc_card::profile::{FileIndex, FileKind, Profile};
+use teuicc_card::testing::MemoryStore;
+use teuicc_card::testing::profile::{self, ProfileBuilder, rule};
 use teuicc_card::{Card, Platform, Rng};
 use teuicc_wire::Interface;
 
@@ -78,22 +79,19 @@ impl Usim {
         let ust = &mut profile.files[ust].content;
         ust.resize(18, 0);
         self.services.iter().for_each(|service| ust[(service - 1) / 8] |= 1 << ((service - 1) % 8));
-        let mut add = |parent, fid, kind, content: &[u8]| {
-            profile.files.push(File { security: Security::Never, ..profile::file(parent, fid, kind, 1, content) });
-            FileIndex((profile.files.len() - 1).try_into().unwrap())
-        };
-        add(usim, 0x6FAD, FileKind::Transparent, &self.ad);
-        let df_5gs = add(usim, 0x5FC0, FileKind::Df, &[]);
-        for (fid, content) in [(0x4F09, &self.nai), (0x4F0A, &self.routing_indicator)] {
+        let mut builder = ProfileBuilder::of(profile);
+        let ef = FileKind::Transparent;
+        builder.ef(usim, 0x6FAD, ef, None, rule::ALWAYS, &self.ad);
+        let df_5gs = builder.directory(usim, FileKind::Df, 0x5FC0, &[], &[]);
+        let df_saip = builder.directory(usim, FileKind::Df, 0x5FD0, &[], &[]);
+        let info = self.info.as_ref().map(|info| [&info[..], &[0xFF; 9]].concat());
+        let files = [(df_5gs, 0x4F09, &self.nai), (df_5gs, 0x4F0A, &self.routing_indicator), (df_saip, 0x4F01, &info)];
+        for (df, fid, content) in files {
             if let Some(content) = content {
-                add(df_5gs, fid, FileKind::Transparent, content);
+                builder.ef(df, fid, ef, None, rule::ALWAYS, content);
             }
         }
-        let df_saip = add(usim, 0x5FD0, FileKind::Df, &[]);
-        if let Some(info) = &self.info {
-            add(df_saip, 0x4F01, FileKind::Transparent, &[&info[..], &[0xFF; 9]].concat());
-        }
-        profile
+        builder.build()
     }
 
     fn card(&self) -> Card<Fixed, MemoryStore> {
