@@ -45,6 +45,10 @@ const SEQ_LEN: usize = 6;
 /// Bytes of a counter of remote management.
 const OTA_COUNTER_LEN: usize = 5;
 
+/// Bytes of the state of a PIN, and of an application, in `Hot`.
+const PIN_STATE: usize = 11;
+const NAA_STATE: usize = 32 * SEQ_LEN + 49;
+
 /// Bits that say which attributes of a file follow.
 mod flag {
     pub(super) const SFI: u8 = 1 << 0;
@@ -135,8 +139,10 @@ impl Profile {
     }
 
     fn encode_hot(&self) -> Result<Encoder, OutOfMemory> {
-        let states = self.pins.len().saturating_mul(16).saturating_add(self.naas.len().saturating_mul(256));
-        let mut out = Encoder::new(VERSION, states.saturating_add(1024))?;
+        // Written with every authentication, and wiped: no more than it needs, so that this costs little.
+        let states =
+            self.pins.len().saturating_mul(PIN_STATE).saturating_add(self.naas.len().saturating_mul(NAA_STATE));
+        let mut out = Encoder::new(VERSION, states.saturating_add(64))?;
         out.count(self.pins.len())?;
         for pin in &self.pins {
             out.byte(u8::from(pin.enabled))?;
@@ -146,9 +152,12 @@ impl Profile {
         }
         out.count(self.naas.len())?;
         for naa in &self.naas {
-            for seq in &naa.seq {
-                out.fixed(seq.to_be_bytes().split_at(8 - SEQ_LEN).1)?;
+            let mut numbers = [[0; SEQ_LEN]; 32];
+            for (number, seq) in numbers.iter_mut().zip(&naa.seq) {
+                let [_, _, low @ ..] = seq.to_be_bytes();
+                *number = low;
             }
+            out.fixed(numbers.as_flattened())?;
             out.byte(u8::from(naa.bootstrapping.is_some()))?;
             if let Some(Bootstrapping { rand, ks }) = &naa.bootstrapping {
                 out.fixed(rand)?;
