@@ -20,8 +20,9 @@ const OTHER_K: &str = "465b5ce8b199b49faa5f0a2ee238a6bd";
 /// AMF with the separation bit, without which there is no EAP-AKA' (TS 33.402 section 6.2).
 const AMF: &str = "8000";
 const PORT: &str = "18120";
-/// For how many seconds eapol_test waits: for a PIN, for one, that nobody is going to enter.
-const PATIENCE: &str = "3";
+/// For how many seconds eapol_test waits, also for a PIN that nobody is going to enter.
+const PATIENCE: &str = "30";
+const PATIENCE_FOR_A_PIN: &str = "3";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Method {
@@ -126,7 +127,11 @@ impl Bench {
     }
 
     /// Lets eapol_test authenticate with `method`, and `again` times more.
-    fn authenticate(&self, method: Method, pin: Option<&str>, again: u8) -> Attempt {
+    fn authenticate(&self, method: Method, again: u8) -> Attempt {
+        self.attempt(method, None, again, PATIENCE)
+    }
+
+    fn attempt(&self, method: Method, pin: Option<&str>, again: u8, patience: &str) -> Attempt {
         let pin = pin.map(|pin| format!("pin=\"{pin}\"\n")).unwrap_or_default();
         let network = format!(
             "pcsc_reader={READER}\nnetwork={{\nssid=\"x\"\nkey_mgmt=WPA-EAP\neap={}\npcsc=\"\"\n{pin}}}\n",
@@ -134,23 +139,23 @@ impl Bench {
         );
         let file = self.card.machine.write("network.conf", network);
         let mut command = self.card.machine.command("eapol_test");
-        command.arg("-c").arg(file).args(["-a", "127.0.0.1", "-p", PORT, "-s", "radius", "-t", PATIENCE]);
+        command.arg("-c").arg(file).args(["-a", "127.0.0.1", "-p", PORT, "-s", "radius", "-t", patience]);
         Attempt(run(command.args(["-r", &again.to_string()])))
     }
 
     /// One full authentication with each method.
     fn authenticates(&self) {
         for method in Method::ALL {
-            self.authenticate(method, None, 0).succeeded(method, method.challenges());
+            self.authenticate(method, 0).succeeded(method, method.challenges());
         }
     }
 
     /// A network with another key: the card refuses what proves the network's identity, where there is such a thing.
     fn refuses_another_key(&self) {
-        self.authenticate(Aka, None, 0).failed("SCARD: UMTS auth failed - MAC != XMAC");
-        self.authenticate(AkaPrime, None, 0).failed("SCARD: UMTS auth failed - MAC != XMAC");
+        self.authenticate(Aka, 0).failed("SCARD: UMTS auth failed - MAC != XMAC");
+        self.authenticate(AkaPrime, 0).failed("SCARD: UMTS auth failed - MAC != XMAC");
         // A triplet proves nothing: it is the two Kc that differ.
-        let attempt = self.authenticate(Sim, None, 0);
+        let attempt = self.authenticate(Sim, 0);
         attempt.failed("AT_MAC");
         assert_eq!(attempt.challenges(), Sim.challenges());
     }
@@ -382,7 +387,7 @@ fn milenage_with_hlr_auc_gw() {
     for method in [Aka, AkaPrime] {
         let network = hlr_auc_gw(&bench, K, "000000000020");
         // Refused once, and asked again with another sequence number.
-        bench.authenticate(method, None, 0).succeeded(method, 2);
+        bench.authenticate(method, 0).succeeded(method, 2);
         let said = network.stop();
         assert!(said.contains("AKA-AUTS: Re-synchronized: SQN="), "{said}");
     }
@@ -395,7 +400,7 @@ fn milenage_with_hlr_auc_gw() {
     steps.step("fast reauthentication leaves the card alone");
     let _network = hlr_auc_gw(&bench, K, "000000002000");
     for method in Method::ALL {
-        let attempt = bench.authenticate(method, None, 1);
+        let attempt = bench.authenticate(method, 1);
         attempt.succeeded(method, method.challenges());
         attempt.says("subtype Reauthentication");
     }
@@ -404,7 +409,7 @@ fn milenage_with_hlr_auc_gw() {
     steps.step("pseudonyms instead of the IMSI");
     let server = bench.server(1);
     for method in Method::ALL {
-        bench.authenticate(method, None, 1).succeeded(method, 2 * method.challenges());
+        bench.authenticate(method, 1).succeeded(method, 2 * method.challenges());
     }
     let said = server.log();
     for [_, pseudonym, _] in Method::ALL.map(Method::prefixes) {
@@ -425,19 +430,19 @@ fn a_pin_is_in_the_way_until_it_is_right() {
     let _network = hlr_auc_gw(&bench, K, "000000001000");
 
     steps.step("no PIN, no identity");
-    bench.authenticate(Aka, None, 0).failed("No PIN configured for SIM access");
+    bench.attempt(Aka, None, 0, PATIENCE_FOR_A_PIN).failed("No PIN configured for SIM access");
     assert_eq!(bench.pin_status(), [0x63, 0xC3], "nothing was tried");
 
     steps.step("a wrong PIN costs a try");
-    bench.authenticate(Aka, Some("2468"), 0).failed("SCARD: PIN verification failed");
+    bench.attempt(Aka, Some("2468"), 0, PATIENCE_FOR_A_PIN).failed("SCARD: PIN verification failed");
     assert_eq!(bench.pin_status(), [0x63, 0xC2]);
 
     steps.step("the right PIN opens the card, and gives the tries back");
     for method in Method::ALL {
-        bench.authenticate(method, Some(PIN), 0).succeeded(method, method.challenges());
+        bench.attempt(method, Some(PIN), 0, PATIENCE).succeeded(method, method.challenges());
     }
     assert_eq!(bench.pin_status(), [0x63, 0xC3]);
-    bench.authenticate(Aka, None, 0).failed("No PIN configured for SIM access");
+    bench.attempt(Aka, None, 0, PATIENCE_FOR_A_PIN).failed("No PIN configured for SIM access");
     steps.step("done");
 }
 
@@ -456,7 +461,7 @@ fn xor_with_osmo_auc_gen() {
 
     steps.step("a test network asks for a resynchronization");
     network.with(|subscriber| subscriber.amf = "ffff");
-    let attempt = bench.authenticate(Aka, None, 0);
+    let attempt = bench.authenticate(Aka, 0);
     attempt.succeeded(Aka, 2);
     assert_eq!(network.with(|subscriber| subscriber.resynchronized), 1);
 
