@@ -25,7 +25,7 @@ impl Default for Patience {
 #[derive(Debug)]
 pub(crate) struct Replug {
     patience: Patience,
-    /// Whether a proactive command waited at the last batch. The card's only one is the REFRESH after a switch.
+    /// Whether a REFRESH after a switch waited at the last batch: the only proactive command that the card tells of.
     pending: bool,
     due_at: Option<Instant>,
 }
@@ -35,7 +35,7 @@ pub(crate) struct Replug {
 pub(crate) struct News {
     /// Another profile is enabled.
     pub(crate) changed: bool,
-    /// A proactive command waits.
+    /// A REFRESH after a switch waits.
     pub(crate) pending: bool,
 }
 

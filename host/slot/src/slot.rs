@@ -23,7 +23,7 @@ pub enum Event {
     Removed,
     /// Another profile is enabled than before.
     CardChanged,
-    /// A proactive command waits on the modem's interface, which was not so before.
+    /// A REFRESH after a profile switch waits on the modem's interface, which was not so before.
     ProactivePending,
     /// The modem must see the card leave and come back: it will not, or did not, reset it by itself.
     Replug,

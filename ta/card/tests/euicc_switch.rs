@@ -152,28 +152,6 @@ fn a_reset_instead_of_an_answer_is_as_good() {
     }
 }
 
-/// The first profile of a device, and its last one.
-#[test]
-fn an_empty_card_becomes_a_sim_and_a_sim_becomes_an_empty_card() {
-    let mut modem = Modem::new(false);
-    assert_eq!(modem.device.disable(A, false), 0);
-    modem.reset();
-    assert_eq!(modem.tpdu("00A40004023F00")[..2], *"61");
-    assert_eq!(modem.tpdu("00A40004022FE2"), "6A82");
-    assert_eq!(modem.tpdu("8010000003 FFFFDF"), "9000");
-    modem.device.connect();
-    assert_eq!(modem.device.enable(A, true), 0);
-    assert_eq!(modem.tpdu("80F2000C"), "910B");
-    assert_eq!(modem.tpdu("801200000B"), "D0098103010104820281829000");
-    assert_eq!(modem.boot(), sim(A));
-    modem.device.connect();
-    assert_eq!(modem.device.disable(A, true), 0);
-    assert_eq!(modem.tpdu("80F2000C"), "910B");
-    modem.reset();
-    assert_eq!(modem.tpdu("00A40004022FE2"), "6A82");
-    assert_eq!(modem.tpdu("80F2000C"), "9000");
-}
-
 /// What the modem wrote into the old profile is there when that is enabled again.
 #[test]
 fn what_the_modem_keeps_in_a_profile_is_there_after_two_switches() {

@@ -9,7 +9,7 @@ use teuicc_tlv::{Reader, Tag};
 pub(crate) const MAX_UPDATES: u8 = 64;
 
 /// First bytes of the AID of a USIM (TS 101 220 annex E): RID of 3GPP, application code.
-const USIM: [u8; 7] = [0xA0, 0x00, 0x00, 0x00, 0x87, 0x10, 0x02];
+pub(crate) const USIM: [u8; 7] = [0xA0, 0x00, 0x00, 0x00, 0x87, 0x10, 0x02];
 
 /// Special file information, bit 8: high update activity (TS 102 222 section 6.3.2.2.2).
 const SPECIAL_HIGH_UPDATE: u8 = 0x80;

@@ -3,11 +3,10 @@
 use super::access::is_presented;
 use super::interface::{Application, Verified};
 use super::{Context, Refusal};
-use crate::profile::{FileIndex, Profile};
+use crate::profile::{FileIndex, Profile, USIM};
 use teuicc_apdu::StatusWord;
 
-/// First bytes of the AID of a USIM and of an ISIM (TS 101 220 annex E): RID of 3GPP, application code.
-const USIM: [u8; 7] = [0xA0, 0x00, 0x00, 0x00, 0x87, 0x10, 0x02];
+/// First bytes of the AID of an ISIM (TS 101 220 annex E): RID of 3GPP, application code.
 const ISIM: [u8; 7] = [0xA0, 0x00, 0x00, 0x00, 0x87, 0x10, 0x04];
 
 /// EF.UST of a USIM, EF.IST of an ISIM.
