@@ -283,15 +283,21 @@ impl Model {
     fn send(&mut self, on: usize, apdu: &[u8]) -> StatusWord {
         let before = self.store.snapshot();
         let Response { data, sw } = self.card.transmit(interface(on), apdu).unwrap();
-        let known =
-            matches!(sw.0, 0x9000 | 0x9300 | 0x9850 | 0x9862 | 0x9864) || matches!(sw.0 >> 8, 0x62..=0x6F | 0x91);
+        // Class A0 has status words of its own.
+        let gsm = apdu.first() == Some(&0xA0);
+        let known = match sw.0 >> 8 {
+            0x62..=0x6F | 0x91 | 0x93 => true,
+            0x92 | 0x94 => gsm,
+            _ => sw == StatusWord::OK || matches!(sw.0, 0x9802..=0x9864),
+        };
         assert!(known, "{apdu:02X?} answers {sw}");
         let failed = !sw.is_ok() && !matches!(sw.0 >> 8, 0x62 | 0x63);
         if failed {
             assert!(data.is_empty(), "{apdu:02X?} answers {sw} with data");
         }
         let instruction = apdu.get(1).copied().unwrap_or(0);
-        if matches!(instruction, 0x20 | 0x24 | 0x26 | 0x28 | 0x2C) && apdu[0] & 0x80 == 0 {
+        let is_pin = matches!(instruction, 0x20 | 0x24 | 0x26 | 0x28 | 0x2C) && (apdu[0] & 0x80 == 0 || gsm);
+        if is_pin {
             self.pin_command(on, apdu, sw);
         }
         if sw.is_ok() || sw.0 == 0x62F1 {
@@ -299,7 +305,7 @@ impl Model {
         }
         let after = self.store.snapshot();
         if before != after {
-            let tried = matches!(sw.0, 0x63C0..=0x63CF) && matches!(instruction, 0x20 | 0x24 | 0x26 | 0x28 | 0x2C);
+            let tried = is_pin && matches!(sw.0, 0x63C0..=0x63CF | 0x9804 | 0x9840);
             assert!(sw.is_ok() || tried, "{apdu:02X?} answers {sw}, but something was stored");
             let stored = profile::load(&self.store, SLOT).unwrap();
             self.check_written(on, instruction, &stored, apdu);
@@ -316,8 +322,14 @@ impl Model {
 
     /// What a PIN command must have done, by what it answered.
     fn pin_command(&mut self, on: usize, apdu: &[u8], sw: StatusWord) {
-        let Some(at) = apdu.get(3).and_then(|wanted| PINS.iter().position(|(reference, ..)| reference == wanted))
-        else {
+        // CHV1 and CHV2 of class A0 are PIN1 and PIN2.
+        let gsm = apdu.first() == Some(&0xA0);
+        let reference = apdu.get(3).map(|p2| match p2 {
+            2 if gsm => 0x81,
+            0 | 1 if gsm => 0x01,
+            p2 => *p2,
+        });
+        let Some(at) = reference.and_then(|wanted| PINS.iter().position(|(reference, ..)| *reference == wanted)) else {
             assert!(!sw.is_ok());
             return;
         };
@@ -336,8 +348,14 @@ impl Model {
             Some(puk) if unblocking => (data.get(..8) == Some(&puk[..]), &mut pin.puk_tries),
             _ => (data.get(..8) == Some(&pin.value[..]), &mut pin.tries),
         };
-        match sw.0 {
-            0x9000 => {
+        let sw = match sw.0 {
+            0x9804 => 0x63C0 | u16::from(tries.saturating_sub(1)),
+            0x9840 if *tries > 0 => 0x63C0,
+            0x9840 => 0x6983,
+            sw => sw,
+        };
+        match sw {
+            0x9000 | 0x9100..=0x91FF => {
                 assert!(right && *tries > 0, "{apdu:02X?} is right");
                 assert!(!unblocking || puk.is_some());
                 *tries = if unblocking { PUK_TRIES } else { max };
@@ -350,11 +368,11 @@ impl Model {
                     _ => {}
                 }
             }
-            0x63C0..=0x63CF if data.is_empty() => assert_eq!(sw.0 & 0x0F, (*tries).into()),
+            0x63C0..=0x63CF if data.is_empty() => assert_eq!(sw & 0x0F, (*tries).into()),
             0x63C0..=0x63CF => {
                 assert!(!right, "{apdu:02X?} is wrong");
                 *tries -= 1;
-                assert_eq!(sw.0 & 0x0F, (*tries).into());
+                assert_eq!(sw & 0x0F, (*tries).into());
                 if !unblocking {
                     self.presented[on][at] = false;
                 }
@@ -379,7 +397,16 @@ impl Model {
                 && self.is_alive(&self.profile, file)
                 && self.allows(&self.profile, on, file, 0x01, instruction)
         });
-        assert!(readable, "{apdu:02X?} reads {data:02X?}");
+        // Class A0 has EF.SST, which is made of EF.UST, and EF.Phase.
+        let made = apdu[0] == 0xA0
+            && instruction == 0xB0
+            && (data.len() == 1
+                || self.profile.files.iter().any(|file| {
+                    file.fid == 0x6F38
+                        && self.is_alive(&self.profile, file)
+                        && self.allows(&self.profile, on, file, 0x01, 0xB0)
+                }));
+        assert!(readable || made, "{apdu:02X?} reads {data:02X?}");
     }
 
     /// What was written must be what may be written.
@@ -619,13 +646,13 @@ pub(crate) fn run(stream: &[u8]) {
             }
             25 => p(0x80, [0xF2, stream.byte() & 3, [0x00, 0x01, 0x0C][stream.below(3)]], &[]),
             26 => {
-                if stream.byte() & 0x0F == 0 {
+                if stream.byte() & 0x07 == 0 {
                     model.card.power_up(interface(on)).unwrap();
                     model.presented[on] = Default::default();
                 }
                 continue;
             }
-            27 => p(0x00, [0xA4, 0x04, 0x00], &teuicc_card_isdr()),
+            27 => gsm_command(&mut stream, &model).unwrap_or_else(|| p(0x00, [0xA4, 0x04, 0x00], &ISDR)),
             _ => {
                 let length = stream.below(24);
                 stream.bytes(length)
@@ -643,6 +670,40 @@ pub(crate) fn run(stream: &[u8]) {
     assert!(card.transmit(Interface::Modem, &[0x80, 0xF2, 0x00, 0x00]).unwrap().sw.is_ok());
 }
 
-fn teuicc_card_isdr() -> [u8; 16] {
-    *b"\xA0\x00\x00\x05\x59\x10\x10\xFF\xFF\xFF\xFF\x89\x00\x00\x01\x00"
+/// A command of class A0; none for one choice of eight.
+fn gsm_command(stream: &mut Stream<'_>, model: &Model) -> Option<Vec<u8>> {
+    let gsm = |header, data: &[u8]| Some(command(0xA0, 0, header, data));
+    let asking = |header, length| {
+        let mut apdu = command(0xA0, 0, header, &[]);
+        apdu.push(length);
+        Some(apdu)
+    };
+    match stream.below(8) {
+        0 => None,
+        1 | 2 => {
+            let fids = [0x3F00u16, 0x7F20, 0x7F10, 0x6F3A, 0x6F3B, 0x6F07, 0x6F38];
+            gsm([0xA4, 0x00, 0x00], &fids[stream.below(fids.len())].to_be_bytes())
+        }
+        3 => {
+            let (at, chv) = [(0, 1), (3, 2)][stream.below(2)];
+            let choice = stream.byte();
+            let ins = [0x20, 0x20, 0x24, 0x26, 0x28, 0x2C][usize::from(choice >> 3) % 6];
+            let mut data = if ins == 0x2C { PINS[at].3.unwrap() } else { model.pins[at].value }.to_vec();
+            data[0] ^= u8::from(choice & 0x07 == 7);
+            if matches!(ins, 0x24 | 0x2C) {
+                data.extend(b"1111\xFF\xFF\xFF\xFF");
+            }
+            gsm([ins, 0x00, if ins == 0x2C && chv == 1 { 0 } else { chv }], &data)
+        }
+        4 => asking([0xB0, 0x00, stream.byte() & 3], stream.byte() & 0x0F),
+        5 => asking([0xB2, stream.byte() & 3, 0x04], 4),
+        6 => {
+            let data = stream.bytes(4);
+            gsm([[0xD6, 0xDC][stream.below(2)], stream.byte() & 1, [0x00, 0x04][stream.below(2)]], &data)
+        }
+        _ => asking([[0x04, 0x44, 0xF2][stream.below(3)], 0x00, 0x00], stream.byte() & 0x1F),
+    }
 }
+
+/// AID of the ISD-R.
+const ISDR: [u8; 16] = *b"\xA0\x00\x00\x05\x59\x10\x10\xFF\xFF\xFF\xFF\x89\x00\x00\x01\x00";
