@@ -42,7 +42,7 @@ fn reason(error: &Error) -> TeeError {
     let text = text(error);
     match error.kind() {
         ErrorKind::AccessDenied => TeeError::Refused(text),
-        ErrorKind::Security => TeeError::Signature(text),
+        ErrorKind::Security => TeeError::Security(text),
         ErrorKind::TargetDead => TeeError::Dead(text),
         ErrorKind::ItemNotFound | ErrorKind::Unknown(STORAGE_NOT_AVAILABLE) => TeeError::NotLoaded(text),
         ErrorKind::Unknown(CORRUPT_OBJECT) => TeeError::Storage(text),

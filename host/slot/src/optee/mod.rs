@@ -44,9 +44,13 @@ pub enum TeeError {
     /// The trusted application serves the daemon's user alone.
     #[error("the trusted application refuses this user ({0}): it was built for another one (TEUICC_CLIENT_UID)")]
     Refused(String),
-    /// The trusted application is signed with a key that this OP-TEE OS does not trust, or is damaged.
-    #[error("the TEE does not accept the trusted application's signature ({0})")]
-    Signature(String),
+    /// The trusted application is signed with a key that this OP-TEE OS does not trust, or is damaged; or the storage, in
+    /// which OP-TEE looks for it first.
+    #[error(
+        "the TEE does not accept the trusted application ({0}): it is signed with a key that this OP-TEE OS does not trust, or \
+         the TEE's secure storage is damaged"
+    )]
+    Security(String),
     /// The directory of OP-TEE's secure storage is damaged; no trusted application can be opened.
     #[error("the TEE's secure storage is damaged ({0}): its files were changed, or the disk they are on failed")]
     Storage(String),
