@@ -25,6 +25,8 @@ struct Fake {
     script: VecDeque<Result<Transmitted, LinkError>>,
     absent: bool,
     slow: Duration,
+    /// Commands that arrived, the slow one among them.
+    begun: usize,
 }
 
 impl FakeCard {
@@ -44,9 +46,11 @@ impl FakeCard {
 impl Exchange for FakeCard {
     fn exchange(&mut self, request: &[u8]) -> Result<Vec<u8>, LinkError> {
         let request = Request::decode(request).unwrap();
-        let slow = self.with(|fake| fake.slow);
         if matches!(request, Request::Transmit { .. }) {
-            std::thread::sleep(slow);
+            std::thread::sleep(self.with(|fake| {
+                fake.begun += 1;
+                fake.slow
+            }));
         }
         self.with(|fake| {
             if fake.absent {
@@ -225,7 +229,11 @@ fn a_card_leaves_the_reader_before_it_loses_its_power() {
     let mut rig = Rig::inserted();
     rig.reader.cold_reset().unwrap();
     rig.card.with(|fake| fake.slow = Duration::from_secs(1));
+    let begun = rig.card.with(|fake| fake.begun);
     rig.reader.send(&SELECT_MF).unwrap();
+    while rig.card.with(|fake| fake.begun) == begun {
+        std::thread::sleep(Duration::from_millis(2));
+    }
     rig.card.with(|fake| fake.requests.clear());
     drop(rig.end.take());
     // The slot is still busy with the command; the reader must not have to wait for it.
