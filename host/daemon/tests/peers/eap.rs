@@ -16,6 +16,11 @@ const K: &str = "465b5ce8b199b49faa5f0a2ee238a6bc";
 const OPC: &str = "cd63cb71954a9f4e48a5994e37a02baf";
 /// The only K with which a card takes the XOR test algorithm outside of a test CI.
 const TEST_K: &str = "000102030405060708090a0b0c0d0e0f";
+/// A K of 256 bits, which TUAK also takes: any 32 bytes.
+const LONG_K: &str = "fffefdfcfbfaf9f8f7f6f5f4f3f2f1f0efeeedecebeae9e8e7e6e5e4e3e2e1e0";
+const OTHER_LONG_K: &str = "fffefdfcfbfaf9f8f7f6f5f4f3f2f1f0efeeedecebeae9e8e7e6e5e4e3e2e1e1";
+/// A TOPc for TUAK: any 32 bytes.
+const TOPC: &str = "bd04d9530e87513c5d837ac2ad954623a8e2330c115305a73eb45d1f40cccbff";
 const OTHER_K: &str = "465b5ce8b199b49faa5f0a2ee238a6bd";
 /// AMF with the separation bit, without which there is no EAP-AKA' (TS 33.402 section 6.2).
 const AMF: &str = "8000";
@@ -73,6 +78,11 @@ struct Subscription {
 }
 
 const PIN: &str = "1357";
+
+fn tuak(k: &str) -> Subscription {
+    let more = format!("algorithm = \"tuak\"\nk = \"{k}\"\ntopc = \"{TOPC}\"\n");
+    Subscription { iccid: "8988211000000000131", imsi: "001010000000013", more }
+}
 
 fn milenage(pin_enabled: bool) -> Subscription {
     let (iccid, imsi) = match pin_enabled {
@@ -286,6 +296,10 @@ impl Subscriber {
         Subscriber { algorithm: "XOR-3G", k, opc, amf: AMF, res: 16, sqn: 0, challenges: 0, resynchronized: 0 }
     }
 
+    fn tuak(k: &'static str) -> Subscriber {
+        Subscriber { algorithm: "TUAK", k, opc: Some(TOPC), res: 4, sqn: 0x1000, ..Subscriber::xor() }
+    }
+
     /// `auts` with the RAND that it answers, of a card that wants a resynchronization. `None` if AUTS is wrong.
     fn generate(&mut self, rand: &str, auts: Option<&str>) -> Option<Vector> {
         let program = std::env::var("TEUICC_OSMO_AUC_GEN").expect("TEUICC_OSMO_AUC_GEN names the program");
@@ -467,6 +481,41 @@ fn xor_with_osmo_auc_gen() {
 
     steps.step("a network with another key is refused");
     network.with(|subscriber| (subscriber.k, subscriber.amf) = (OTHER_K, AMF));
+    bench.refuses_another_key();
+    steps.step("done");
+}
+
+#[test]
+fn tuak_with_osmo_auc_gen() {
+    if !wanted() {
+        return;
+    }
+    let steps = Steps::start();
+    steps.step("full authentication with K of 128 bits");
+    {
+        let bench = Bench::new(tuak(K));
+        let _server = bench.server(0);
+        let _network = OsmoAuc::start(&bench.card.machine, Subscriber::tuak(K));
+        bench.authenticates();
+    }
+
+    steps.step("the same with K of 256 bits");
+    let bench = Bench::new(tuak(LONG_K));
+    let _server = bench.server(0);
+    let network = OsmoAuc::start(&bench.card.machine, Subscriber::tuak(LONG_K));
+    bench.authenticates();
+
+    // With K of 128 bits osmo-auc-gen 1.11 takes no AUTS: it checks it with a K of 256 bits all the same.
+    steps.step("a network that is behind is told so, and resynchronizes");
+    for (times, method) in [(1, Aka), (2, AkaPrime)] {
+        network.with(|subscriber| subscriber.sqn = 32);
+        // Refused once, and asked again with another sequence number.
+        bench.authenticate(method, 0).succeeded(method, 2);
+        assert_eq!(network.with(|subscriber| subscriber.resynchronized), times);
+    }
+
+    steps.step("a network with another key is refused");
+    network.with(|subscriber| subscriber.k = OTHER_LONG_K);
     bench.refuses_another_key();
     steps.step("done");
 }
