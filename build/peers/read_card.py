@@ -2,13 +2,13 @@
 """Reads every file of a profile from a card with pyscard, and compares it with what the profile package says, decoded
 with pycrate and asn1play's PE_Definitions. None of these is ours, and nothing here asks our code for anything.
 
-Usage: read_card.py READER PACKAGE
+Usage: read_card.py [--search] READER PACKAGE
 
 What the package and its templates say is held against the card: which files there are, under which FID, SFI and AID,
 their structure and size, their access rule, and each byte of their content. Whether a file may be read is worked out from
 its rule in EF.ARR, and tried twice: as the card comes out of its reset, and with every PIN and administrative code of the
-package presented. Between these files, no other may be found. Prints what differs, then a line of figures; the exit
-status is 1 if anything differs."""
+package presented. With --search, every other FID that a file of a directory may have is looked for in vain. Prints what
+differs, then a line of figures; the exit status is 1 if anything differs."""
 import sys
 from dataclasses import dataclass, field
 
@@ -391,7 +391,7 @@ class Comparison:
             text = lambda value: value.hex().upper() if isinstance(value, bytes) else value
             self.differ(file, f"{what} is {text(card)} on the card, {text(package)} in the package")
 
-    def run(self):
+    def run(self, search):
         missing = set()
         for file in self.package.files.values():
             data, status = self.card.select(file.path)
@@ -420,7 +420,8 @@ class Comparison:
                 if status != (0x9000 if enabled else 0x6984):
                     self.differences.append(f"VERIFY PIN {reference:02X} of {show(owner)} is answered {status:04X}")
         self.contents(present, lambda file: {*known.get((), {}), *known.get(file.path[:1], {})})
-        self.search({file.path for file in present}, present)
+        if search:
+            self.search({file.path for file in present}, present)
 
     def header(self, file, fcp):
         directory, descriptor = file.is_directory, fcp[0x82]
@@ -494,9 +495,9 @@ class Comparison:
 
 
 def main():
-    name, package = sys.argv[1:]
+    *options, name, package = sys.argv[1:]
     comparison = Comparison(Card(name), Package(open(package, "rb").read()))
-    comparison.run()
+    comparison.run("--search" in options)
     for difference in comparison.differences:
         print(difference)
     figures = comparison.figures

@@ -270,7 +270,7 @@ pub struct Replay {
     pub status_words: BTreeMap<u16, u64>,
     /// UPDATE BINARY and UPDATE RECORD.
     pub updates: u64,
-    /// SEARCH RECORD that the card knew.
+    /// SEARCH RECORD.
     pub searches: u64,
     /// Files that were found, with how often; those that the card does not have; those that it did not let read.
     pub found: BTreeMap<String, u64>,
@@ -504,8 +504,7 @@ impl<T: Transport> Phone<'_, T> {
         super::readable(answer, &format!("READ RECORD {shown}"))
     }
 
-    /// SEARCH RECORD for free records, from the first on (TS 102 221 section 11.1.7). A card that has no such command is
-    /// read instead. False if it may not be read.
+    /// SEARCH RECORD for free records, from the first on (TS 102 221 section 11.1.7). False if it may not be read.
     fn search(&mut self, channel: u8, shown: &str, path: &[u16], length: u8) -> Result<bool, ModemError> {
         let mut pattern = vec![0xFF; usize::from(length)];
         if let ([.., 0x6F3C | 0x6F47], Some(status)) = (path, pattern.first_mut()) {
@@ -514,7 +513,6 @@ impl<T: Transport> Phone<'_, T> {
         }
         let answer = self.command([channel, ins::SEARCH_RECORD, 0x01, 0x04], &pattern, Some(0))?;
         match answer.sw {
-            StatusWord::INSTRUCTION_NOT_SUPPORTED => return Ok(true),
             // None: an unsuccessful search by TS 102 221 table 10.8, a record not found by a card that was seen.
             StatusWord(0x6282) | StatusWord::RECORD_NOT_FOUND => {}
             _ => match super::readable(answer, &format!("SEARCH RECORD {shown}"))? {
