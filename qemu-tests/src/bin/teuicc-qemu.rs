@@ -65,7 +65,7 @@ fn serve(mut machine: Machine, vpcd: u16) -> anyhow::Result<()> {
             as_client(&format!("teuiccd --tee optee --vpcd {HOST}:{vpcd}"))
         ))?
         .success()?;
-    let status = as_client("teuicc card status --json");
+    let status = as_client("teuicc card status --tee optee --json");
     // The daemon opens the TA first.
     let mut told = machine.run(&status)?;
     for _ in 0..20 {
