@@ -2,15 +2,17 @@
 //! The key is that of TS 35.208 test set 1: nothing of this card is secret, and nothing lasts.
 
 use std::io::Read;
+use std::sync::Arc;
 use teuicc_card::testing::{MemoryStore, platform, profile};
 use teuicc_card::{Card, ProfileSlot};
-use teuicc_modem_bridge::vpcd::{Config, Status, run};
+use teuicc_modem_bridge::Status;
+use teuicc_modem_bridge::vpcd::{Config, Reader, run};
 use teuicc_saip::build::{Algorithm, ProfileSpec, build};
 use teuicc_slot::{Slot, SlotConfig, Wire};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let config = match std::env::args().nth(1) {
-        Some(address) => Config { address, ..Config::default() },
+        Some(address) => Config { reader: Reader::At(address), ..Config::default() },
         None => Config::default(),
     };
     let package = build(&ProfileSpec {
@@ -39,14 +41,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     profile::store(&mut store, installed)?;
     let card = Card::boot_with_profile(platform(store, 1), slot_number);
     let slot = Slot::start(Wire::new(card), SlotConfig::default())?;
-    let status = Status::default();
+    let status = Arc::new(Status::default());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(async {
         let ended = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
         let shutdown = async {
             let _ = ended.await;
         };
-        run(slot.clone(), config, &status, shutdown).await
+        run(slot.clone(), config, status.clone(), shutdown).await
     })?;
     slot.blocking_close();
     println!("{} TPDUs, {} resets, {} insertions", status.commands(), status.resets(), status.connections());

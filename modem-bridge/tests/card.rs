@@ -1,18 +1,13 @@
 //! The card, the slot, the bridge to vpcd and a modem, all together; and the modem straight at the slot.
 
 use hex_literal::hex;
-use std::sync::Arc;
-use std::time::Duration;
 use teuicc_card::testing::{MemoryStore, platform, profile};
 use teuicc_card::{Card, ProfileSlot};
 use teuicc_modem_bridge::testing::modem::{Idle, Modem, ModemOptions, PinState};
 use teuicc_modem_bridge::testing::network::{Authentication, Subscriber};
-use teuicc_modem_bridge::testing::vpcd::VpcdHost;
-use teuicc_modem_bridge::testing::{SlotTransport, Transport};
-use teuicc_modem_bridge::vpcd::{self, Config, Status};
+use teuicc_modem_bridge::testing::{Attached, Kind, SlotTransport, Transport};
 use teuicc_saip::build::{Algorithm, Ims, ProfileSpec, build};
 use teuicc_slot::{Slot, SlotConfig, Wire};
-use tokio::sync::oneshot;
 
 /// TS 35.208 section 4.3, test set 1.
 const K: [u8; 16] = hex!("465b5ce8b199b49faa5f0a2ee238a6bc");
@@ -71,20 +66,8 @@ fn authenticate(modem: &mut Modem<impl Transport>, network: &mut Subscriber, ran
 fn a_modem_boots_behind_vpcd_and_authenticates() {
     let store = stored(&build(&spec()).unwrap());
     let slot = slot(&store);
-    let mut reader = VpcdHost::bind().unwrap();
-    let config = Config { address: reader.address().unwrap().to_string(), ..Config::default() };
-    let (end, ended) = oneshot::channel::<()>();
-    let (bridged, status) = (slot.clone(), Arc::new(Status::default()));
-    let shown = status.clone();
-    let bridge = std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let shutdown = async {
-            let _ = ended.await;
-        };
-        runtime.block_on(vpcd::run(bridged, config, &shown, shutdown))
-    });
-    reader.await_card(Duration::from_secs(10)).unwrap();
-    let mut modem = Modem::new(reader, ModemOptions::default());
+    let Attached { modem, mut bridge } = Kind::Vpcd.attach(&slot).unwrap();
+    let mut modem = Modem::new(modem, ModemOptions::default());
     let report = modem.boot().unwrap();
     println!("{} TPDUs in {:?}", report.apdus, report.duration);
     println!("missing {:?}, denied {:?}", report.missing, report.denied);
@@ -94,9 +77,8 @@ fn a_modem_boots_behind_vpcd_and_authenticates() {
     assert!(report.files["ISIM/6F02"].starts_with(&[0x80]));
     let mut network = Subscriber::new(K, OPC, 0);
     assert!(authenticate(&mut modem, &mut network, [0x11; 16]));
-    assert_eq!(status.commands(), modem.tpdus());
-    drop(end);
-    bridge.join().unwrap().unwrap();
+    assert_eq!(bridge.status().commands(), modem.tpdus());
+    bridge.end().unwrap();
 }
 
 #[test]

@@ -1,87 +1,22 @@
 //! The bridge to vpcd over a card that does what the test says, with the reader's side of vpcd.
 
+mod common;
+
+use common::{ATR, FakeCard, SELECT_MF, SOON, answer};
 use hex_literal::hex;
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use teuicc_modem_bridge::testing::Transport;
 use teuicc_modem_bridge::testing::vpcd::VpcdHost;
-use teuicc_modem_bridge::vpcd::{self, BridgeError, Config, Status};
-use teuicc_slot::{Exchange, Interface, LinkError, Slot, SlotConfig, Wire};
-use teuicc_wire::{Request, Response, Transmitted};
-use tokio::sync::oneshot;
-
-const ATR: [u8; 2] = hex!("3B00");
-const SELECT_MF: [u8; 7] = hex!("00A40004023F00");
-const SOON: Duration = Duration::from_secs(10);
-
-/// Answers every command with 2 bytes and 9000, or from the script; notes every request.
-#[derive(Clone, Default)]
-struct FakeCard(Arc<Mutex<Fake>>);
-
-#[derive(Default)]
-struct Fake {
-    requests: Vec<String>,
-    script: VecDeque<Result<Transmitted, LinkError>>,
-    absent: bool,
-    slow: Duration,
-    /// Commands that arrived, the slow one among them.
-    begun: usize,
-}
-
-impl FakeCard {
-    fn with<T>(&self, change: impl FnOnce(&mut Fake) -> T) -> T {
-        change(&mut self.0.lock().unwrap())
-    }
-
-    fn await_request(&self, request: &str) {
-        let start = Instant::now();
-        while !self.with(|fake| fake.requests.iter().any(|seen| seen == request)) {
-            assert!(start.elapsed() < SOON, "no {request}");
-            std::thread::sleep(Duration::from_millis(2));
-        }
-    }
-}
-
-impl Exchange for FakeCard {
-    fn exchange(&mut self, request: &[u8]) -> Result<Vec<u8>, LinkError> {
-        let request = Request::decode(request).unwrap();
-        if matches!(request, Request::Transmit { .. }) {
-            std::thread::sleep(self.with(|fake| {
-                fake.begun += 1;
-                fake.slow
-            }));
-        }
-        self.with(|fake| {
-            if fake.absent {
-                return Err(LinkError::transport("no card"));
-            }
-            fake.requests.push(format!("{request:?}"));
-            let response = match request {
-                Request::PowerUp(_) => Response::Atr(ATR.to_vec()),
-                Request::Transmit { .. } => Response::Transmitted(match fake.script.pop_front() {
-                    Some(answer) => answer?,
-                    None => answer(&[0xAA, 0xBB, 0x90, 0x00], false),
-                }),
-                _ => Response::Done,
-            };
-            Ok(response.encode().unwrap())
-        })
-    }
-}
-
-fn answer(last: &[u8], card_changed: bool) -> Transmitted {
-    Transmitted { executed: 1, last: last.to_vec(), proactive_pending: false, card_changed }
-}
+use teuicc_modem_bridge::testing::{ModemSide, Running, Transport};
+use teuicc_modem_bridge::vpcd::{self, Config, Reader};
+use teuicc_modem_bridge::{BridgeError, Patience, Status};
+use teuicc_slot::{Interface, LinkError, Slot, SlotConfig, Wire};
 
 /// The bridge between a fake card and a reader.
 struct Rig {
     card: FakeCard,
     slot: Slot,
     reader: VpcdHost,
-    status: Arc<Status>,
-    end: Option<oneshot::Sender<()>>,
-    bridge: Option<std::thread::JoinHandle<Result<(), BridgeError>>>,
+    bridge: Running,
 }
 
 const ABSENCE: Duration = Duration::from_millis(50);
@@ -90,23 +25,9 @@ impl Rig {
     fn start(card: FakeCard) -> Rig {
         let reader = VpcdHost::bind().unwrap();
         let slot = Slot::start(Wire::new(card.clone()), SlotConfig::default()).unwrap();
-        let config = Config {
-            address: reader.address().unwrap().to_string(),
-            absence: ABSENCE,
-            first_retry: Duration::from_millis(5),
-            last_retry: Duration::from_millis(20),
-        };
-        let (end, ended) = oneshot::channel();
-        let (bridged, status) = (slot.clone(), Arc::new(Status::default()));
-        let shown = status.clone();
-        let bridge = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            let shutdown = async {
-                let _ = ended.await;
-            };
-            runtime.block_on(vpcd::run(bridged, config, &shown, shutdown))
-        });
-        Rig { card, slot, reader, status, end: Some(end), bridge: Some(bridge) }
+        let config = config(Reader::At(reader.address().unwrap().to_string()));
+        let bridge = Running::start(&slot, |slot, status, end| vpcd::run(slot, config, status, end)).unwrap();
+        Rig { card, slot, reader, bridge }
     }
 
     fn inserted() -> Rig {
@@ -115,10 +36,14 @@ impl Rig {
         rig
     }
 
-    fn end(&mut self) -> Result<(), BridgeError> {
-        drop(self.end.take());
-        self.bridge.take().unwrap().join().unwrap()
+    fn status(&self) -> &Status {
+        self.bridge.status()
     }
+}
+
+fn config(reader: Reader) -> Config {
+    let patience = Patience { first: Duration::from_millis(5), last: Duration::from_millis(20) };
+    Config { reader, absence: ABSENCE, patience }
 }
 
 #[test]
@@ -130,10 +55,10 @@ fn a_reader_gets_a_card_with_an_atr_and_its_commands_are_answered_as_t0_does() {
     assert_eq!(rig.reader.tpdu(&hex!("00C0000002")).unwrap(), hex!("AABB9000"));
     assert_eq!(rig.reader.warm_reset().unwrap(), ATR);
     assert_eq!(rig.reader.tpdu(&hex!("00C0000002")).unwrap(), hex!("6985"));
-    let status = &rig.status;
+    let status = rig.status();
     assert_eq!((status.connected(), status.connections(), status.commands(), status.resets()), (true, 1, 3, 2));
-    rig.end().unwrap();
-    assert!(!rig.status.connected());
+    rig.bridge.end().unwrap();
+    assert!(!rig.status().connected());
 }
 
 #[test]
@@ -197,7 +122,7 @@ fn a_change_by_the_lpa_takes_the_card_out_and_in_again_once() {
     rig.reader.await_card(SOON).unwrap();
     assert!(removed.elapsed() >= ABSENCE - Duration::from_millis(5));
     assert_eq!(rig.reader.cold_reset().unwrap(), ATR);
-    assert_eq!((rig.status.replugs(), rig.status.connections()), (1, 2));
+    assert_eq!((rig.status().replugs(), rig.status().connections()), (1, 2));
     assert!(rig.reader.await_removal(2 * ABSENCE).is_err(), "it stays in");
 }
 
@@ -208,7 +133,7 @@ fn a_reader_that_goes_away_is_waited_for_and_the_interface_loses_its_power() {
     rig.card.with(|fake| fake.requests.clear());
     let mut reader = std::mem::replace(&mut rig.reader, VpcdHost::bind().unwrap());
     let address = reader.address().unwrap();
-    reader.await_removal(Duration::from_millis(1)).unwrap_err();
+    reader.eject();
     rig.card.await_request("PowerDown(Modem)");
     assert!(reader.await_card(SOON).is_ok(), "the same reader, at {address}, is tried again");
 }
@@ -235,11 +160,11 @@ fn a_card_leaves_the_reader_before_it_loses_its_power() {
         std::thread::sleep(Duration::from_millis(2));
     }
     rig.card.with(|fake| fake.requests.clear());
-    drop(rig.end.take());
+    rig.bridge.ask_to_end();
     // The slot is still busy with the command; the reader must not have to wait for it.
     rig.reader.await_removal(Duration::from_millis(900)).unwrap();
     assert!(!rig.card.with(|fake| fake.requests.contains(&"PowerDown(Modem)".to_string())));
-    assert_eq!(rig.bridge.take().unwrap().join().unwrap(), Ok(()));
+    assert_eq!(rig.bridge.join(), Ok(()));
     assert!(rig.card.with(|fake| fake.requests.contains(&"PowerDown(Modem)".to_string())));
 }
 
@@ -271,5 +196,5 @@ fn a_slot_that_is_closed_ends_the_bridge_with_an_error() {
     rig.slot.blocking_close();
     rig.reader.send(&[1]).unwrap();
     rig.reader.await_removal(SOON).unwrap();
-    assert_eq!(rig.bridge.take().unwrap().join().unwrap(), Err(BridgeError::SlotClosed));
+    assert_eq!(rig.bridge.join(), Err(BridgeError::SlotClosed));
 }

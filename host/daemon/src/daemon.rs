@@ -1,6 +1,7 @@
 //! `teuiccd`: a card in a slot, given to a modem over a virtual SIM interface, and a socket for `teuicc`.
 
 use crate::home::Home;
+use crate::modem::Modem;
 use crate::{logging, reach, report, shutdown};
 use anyhow::{Context, bail};
 use clap::Parser;
@@ -8,9 +9,8 @@ use serde::Deserialize;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
-use teuicc_modem_bridge::vpcd;
+use teuicc_modem_bridge::Endpoint;
 use teuicc_slot::socket::Server;
 use teuicc_slot::{Patience, Slot, SlotConfig, Wire};
 use tokio::sync::watch;
@@ -20,6 +20,9 @@ Examples:
   teuiccd                                 the card in HOME/card, attached to a vpcd on this machine
   teuiccd --vpcd 127.0.0.1:35964          another slot of the vpcd
   teuiccd --tee optee                     the card in the trusted application, under OP-TEE
+  teuiccd --sap serial:/dev/ttyUSB2       a module that is a SAP client, on a serial line
+  teuiccd --rspro 127.0.0.1:9998          a bank of osmo-remsim, registered at this server
+  teuiccd --json-lines                    a modem's helper: see teuicc slot json
   teuiccd --no-modem                      no modem: for `teuicc lpa` alone
   teuiccd --config /etc/teuiccd.toml      settings from a file; options on the command line win";
 
@@ -29,18 +32,50 @@ Examples:
 struct Arguments {
     #[command(flatten)]
     home: Home,
-    /// Read settings from this file (TOML: home, tee, vpcd, refresh_timeout)
+    /// Read settings from this file (TOML: home, tee, refresh_timeout, and a table `modem`: docs/interfaces)
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The vpcd to attach the card to, HOST:PORT [default: 127.0.0.1:35963]
-    #[arg(long, value_name = "ADDRESS", conflicts_with = "no_modem")]
-    vpcd: Option<String>,
-    /// Attach the card to no modem
-    #[arg(long)]
-    no_modem: bool,
+    #[command(flatten)]
+    modem: Interfaces,
     /// How long a modem may take to act on a REFRESH before it is replugged, in seconds [default: 35]
     #[arg(long, value_name = "SECONDS")]
     refresh_timeout: Option<u64>,
+}
+
+/// One virtual SIM interface; what else there is to say about it stands in the configuration file.
+#[derive(clap::Args)]
+#[group(multiple = false)]
+struct Interfaces {
+    /// The vpcd to attach the card to, HOST:PORT [default: 127.0.0.1:35963]
+    #[arg(long, value_name = "ADDRESS")]
+    vpcd: Option<String>,
+    /// Be a SAP server there: tcp:HOST:PORT, unix:PATH or serial:PATH[,SPEED]
+    #[arg(long, value_name = "ENDPOINT")]
+    sap: Option<Endpoint>,
+    /// Be a bank of osmo-remsim, registered at this remsim-server, HOST:PORT
+    #[arg(long, value_name = "SERVER")]
+    rspro: Option<String>,
+    /// Give the card to teuicc slot json, which a modem's helper runs
+    #[arg(long)]
+    json_lines: bool,
+    /// Attach the card to no modem
+    #[arg(long)]
+    no_modem: bool,
+}
+
+impl Interfaces {
+    fn modem(self) -> Option<Modem> {
+        match self {
+            Interfaces { no_modem: true, .. } => Some(Modem::None {}),
+            Interfaces { vpcd: Some(address), .. } => Some(Modem::Vpcd { connect: Some(address), listen: None }),
+            Interfaces { sap: Some(endpoint), .. } => Some(Modem::Sap { endpoint, osmocom_padding: false }),
+            Interfaces { rspro: Some(server), .. } => {
+                Some(Modem::Rspro { server: Some(server), listen: None, bank: None })
+            }
+            Interfaces { json_lines: true, .. } => Some(Modem::Json { listen: None }),
+            _ => None,
+        }
+    }
 }
 
 /// The configuration file. Unknown settings are errors, so that a typing mistake is not a silent default.
@@ -49,7 +84,7 @@ struct Arguments {
 struct File {
     home: Option<PathBuf>,
     tee: Option<reach::Tee>,
-    vpcd: Option<String>,
+    modem: Option<Modem>,
     refresh_timeout: Option<u64>,
 }
 
@@ -58,8 +93,8 @@ struct File {
 pub struct Config {
     /// Where the card and the socket are.
     pub home: Home,
-    /// The vpcd to attach the card to, `HOST:PORT`.
-    pub vpcd: Option<String>,
+    /// The modem that the card is given to.
+    pub modem: Modem,
     /// When the modem is replugged after a profile switch.
     pub patience: Patience,
 }
@@ -67,7 +102,6 @@ pub struct Config {
 impl Config {
     fn new(arguments: Arguments) -> anyhow::Result<Self> {
         let file = arguments.config.as_deref().map(read_file).transpose()?.unwrap_or_default();
-        let defaults = vpcd::Config::default();
         let mut patience = Patience::default();
         if let Some(seconds) = arguments.refresh_timeout.or(file.refresh_timeout) {
             if !(1..=600).contains(&seconds) {
@@ -75,10 +109,11 @@ impl Config {
             }
             patience.refresh = Duration::from_secs(seconds);
         }
-        let vpcd = (!arguments.no_modem).then(|| arguments.vpcd.or(file.vpcd).unwrap_or(defaults.address));
+        let modem = arguments.modem.modem().or(file.modem).unwrap_or_default();
+        modem.check()?;
         Ok(Config {
             home: Home { folder: arguments.home.folder.or(file.home), tee: arguments.home.tee.or(file.tee) },
-            vpcd,
+            modem,
             patience,
         })
     }
@@ -120,28 +155,13 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> anyhow::Resu
     tracing::info!(state = ?hello.state, socket = %socket.display(), "card is in the slot");
     let (stopping, stopped) = watch::channel(false);
     let socket_task = tokio::spawn(server.run(slot.clone(), wait_for(stopped.clone())));
-    let bridge_task = config.vpcd.map(|address| {
-        let (slot, stopped) = (slot.clone(), wait_for(stopped));
-        tokio::spawn(async move {
-            let status = Arc::new(vpcd::Status::default());
-            let settings = vpcd::Config { address, ..vpcd::Config::default() };
-            vpcd::run(slot, settings, &status, stopped).await
-        })
-    });
-    let ended = match bridge_task {
-        Some(mut bridge) => {
-            tokio::select! {
-                () = stop => {
-                    stopping.send_replace(true);
-                    bridge.await
-                }
-                ended = &mut bridge => ended,
-            }
+    let mut bridge = tokio::spawn(config.modem.run(config.home, slot.clone(), wait_for(stopped)));
+    let ended = tokio::select! {
+        () = stop => {
+            stopping.send_replace(true);
+            bridge.await
         }
-        None => {
-            stop.await;
-            Ok(Ok(()))
-        }
+        ended = &mut bridge => ended,
     };
     stopping.send_replace(true);
     socket_task.await.context("the socket's task died")?;

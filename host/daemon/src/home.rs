@@ -64,4 +64,10 @@ impl Home {
     pub fn socket(&self) -> PathBuf {
         self.folder().join("teuiccd.sock")
     }
+
+    /// The daemon's socket for a modem that asks with lines of JSON.
+    #[must_use]
+    pub fn modem_socket(&self) -> PathBuf {
+        self.folder().join("modem.sock")
+    }
 }

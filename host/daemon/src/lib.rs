@@ -3,6 +3,7 @@
 //! | module | what |
 //! | --- | --- |
 //! | [`daemon`] | a card in a slot, attached to a virtual SIM interface, and the socket for `teuicc` |
+//! | [`modem`] | which virtual SIM interface, and where |
 //! | [`cli`] | the commands of `teuicc` |
 //! | [`factory`] | how a card gets its identity |
 //! | [`reach`] | through the daemon, or by opening the card here |
@@ -14,6 +15,7 @@ pub mod daemon;
 pub mod factory;
 pub mod home;
 pub mod logging;
+pub mod modem;
 pub mod reach;
 pub mod report;
 pub mod shutdown;

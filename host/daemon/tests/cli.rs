@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Machine, TEUICC, TEUICCD, description, run};
+use common::{Machine, TEUICC, TEUICCD, description, run, run_with};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -36,7 +36,16 @@ fn every_command_has_help_and_each_that_does_something_an_example() {
             seen.push(name);
         });
     }
-    for name in ["demo", "pki", "smdp serve", "card personalize", "lpa download", "lpa notifications process"] {
+    for name in [
+        "demo",
+        "pki",
+        "smdp serve",
+        "card personalize",
+        "lpa download",
+        "lpa notifications process",
+        "slot json",
+        "bench slot",
+    ] {
         assert!(seen.iter().any(|seen| seen == name), "teuicc {name} is not in the help: {seen:?}");
     }
 }
@@ -194,7 +203,8 @@ fn a_broken_configuration_names_file_and_setting() {
     let machine = Machine::new();
     let cases = [
         ("vpcd = ", &["bad.toml", "line 1"][..]),
-        ("refresh_timeout = 5\nvpdc = \"localhost:1\"", &["bad.toml", "line 2", "vpdc", "expected one of", "vpcd"]),
+        ("refresh_timeout = 5\nmodme = \"none\"", &["bad.toml", "line 2", "modme", "expected one of", "modem"]),
+        ("[modem]\ninterface = \"smoke\"", &["bad.toml", "smoke", "expected one of", "vpcd"]),
         ("refresh_timeout = \"soon\"", &["bad.toml", "line 1", "refresh_timeout"]),
         ("refresh_timeout = 0", &["refresh_timeout", "1 to 600 seconds"]),
         ("refresh_timeout = 601", &["refresh_timeout", "1 to 600 seconds"]),
@@ -389,4 +399,61 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
 fn snapshot(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let files = entries(folder).into_iter().filter(|path| path.is_file() && !path.ends_with("lock"));
     files.map(|path| (path.clone(), fs::read(&path).unwrap())).collect()
+}
+
+/// What a modem's helper asks, a line each.
+const HELPER: &str = "{\"op\":\"status\"}\n{\"op\":\"power_up\"}\n{\"op\":\"tpdu\",\"data\":\"00a40004023f00\"}\nnonsense\n\
+                      {\"op\":\"power_down\"}\n";
+
+fn check_helper(outcome: &common::Outcome) {
+    let lines = outcome.objects();
+    let [status, up, selected, nonsense, down] = &lines[..] else { panic!("{}", outcome.describe()) };
+    assert_eq!((&status["present"], &status["powered"], &status["atr"]), (&true.into(), &false.into(), &Value::Null));
+    assert!(up["atr"].as_str().unwrap().starts_with("3b"), "{up}");
+    assert!(selected["data"].as_str().unwrap().starts_with("61"), "{selected}");
+    assert_eq!((&nonsense["ok"], &nonsense["error"]), (&false.into(), &"bad_request".into()));
+    assert_eq!(down["ok"], true);
+}
+
+#[test]
+fn a_modems_helper_has_the_card_of_a_running_daemon_and_without_one_its_own() {
+    let machine = Machine::personalized();
+    let helper = || run_with(machine.command(TEUICC).args(["slot", "json"]), HELPER);
+    check_helper(&helper().ok());
+    let daemon = machine.daemon(&["--json-lines"]);
+    for _ in 0..2 {
+        check_helper(&helper().ok());
+        machine.teuicc(&["lpa", "info"]).ok();
+    }
+    assert!(daemon.stop().success());
+    let daemon = machine.daemon(&["--no-modem"]);
+    helper().refused(&["another modem", "--json-lines"]);
+    assert!(daemon.stop().success());
+    check_helper(&helper().ok());
+}
+
+#[test]
+fn a_daemon_warns_when_it_listens_for_other_machines() {
+    let machine = Machine::personalized();
+    let mut daemon = machine.daemon(&["--sap", "tcp:0.0.0.0:0"]);
+    daemon.await_text("anybody who reaches this address can use the card");
+    assert!(daemon.stop().success());
+    let mut daemon = machine.daemon(&["--sap", "tcp:127.0.0.1:0"]);
+    daemon.await_text("the SAP server waits");
+    assert!(!daemon.log().contains("anybody"));
+    assert!(daemon.stop().success());
+    machine.teuiccd(&["--sap", "/dev/ttyUSB2"]).refused(&["none of tcp:HOST:PORT"]);
+    machine.teuiccd(&["--sap", "serial:/dev/none"]).refused(&["serial:/dev/none", "No such file"]);
+    machine.teuiccd(&["--sap", "tcp:127.0.0.1:1", "--no-modem"]).refused(&["cannot be used with"]);
+}
+
+#[test]
+fn the_demo_goes_over_every_interface() {
+    let machine = Machine::new();
+    for interface in ["rspro", "sap", "json"] {
+        let steps = demo(&machine, &["--interface", interface]);
+        let attached = steps.iter().find(|step| step["step"] == "attach").unwrap();
+        assert_eq!(attached["interface"], interface);
+    }
+    machine.teuicc(&["demo", "--interface", "pigeon"]).refused(&["pigeon", "known are vpcd"]);
 }

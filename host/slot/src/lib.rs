@@ -20,5 +20,5 @@ pub mod software;
 
 pub use link::{CardLink, Exchange, LinkError, Wire};
 pub use replug::Patience;
-pub use slot::{Event, PoweredUp, Slot, SlotConfig};
+pub use slot::{Event, ModemAttachment, PoweredUp, Slot, SlotConfig};
 pub use teuicc_wire::{Hello, Interface, Transmitted};

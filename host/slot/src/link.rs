@@ -59,6 +59,9 @@ pub enum LinkError {
     /// Another client has the LPA's interface of the card.
     #[error("the card is busy: another client is using its LPA interface")]
     Busy,
+    /// The slot's card is in a modem already.
+    #[error("the card is in another modem: a card can be in one only")]
+    Attached,
     /// The slot was closed.
     #[error("the slot is closed")]
     Closed,

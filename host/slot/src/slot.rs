@@ -3,6 +3,7 @@
 use crate::link::{CardLink, LinkError};
 use crate::replug::{Patience, Replug};
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -58,6 +59,8 @@ pub struct Slot {
 struct Shared {
     queue: Mutex<Queue>,
     events: broadcast::Sender<Event>,
+    /// Whether somebody has the modem's interface.
+    attached: AtomicBool,
 }
 
 /// The one place where work is queued and generations are counted, so that both have the same order.
@@ -99,7 +102,16 @@ impl Slot {
         };
         let thread = thread::Builder::new().name("card".into()).spawn(move || worker.run(&queue))?;
         let queue = Mutex::new(Queue { work: Some(work), thread: Some(thread), latest });
-        Ok(Slot { shared: Arc::new(Shared { queue, events }) })
+        Ok(Slot { shared: Arc::new(Shared { queue, events, attached: AtomicBool::new(false) }) })
+    }
+
+    /// The modem's interface, for one virtual SIM interface alone: two modems would register with one card. Errors:
+    /// another one has it ([`LinkError::Attached`]).
+    pub fn attach_modem(&self) -> Result<ModemAttachment, LinkError> {
+        if self.shared.attached.swap(true, Ordering::AcqRel) {
+            return Err(LinkError::Attached);
+        }
+        Ok(ModemAttachment { slot: self.clone(), powered: AtomicBool::new(false) })
     }
 
     /// Events from now on. A subscriber that lags far behind loses the oldest ones, and is told so.
@@ -237,6 +249,51 @@ impl Slot {
             Ok(encoded) => self.queue(|reply| Work::Personalize { encoded: Zeroizing::new(encoded), reply }),
             Err(_) => refuse(LinkError::Request("out of memory")),
         }
+    }
+}
+
+/// The modem's interface of a slot, until it is dropped; then the interface has no power, whatever happened.
+pub struct ModemAttachment {
+    slot: Slot,
+    powered: AtomicBool,
+}
+
+impl ModemAttachment {
+    /// As [`Slot::subscribe`].
+    #[must_use]
+    pub fn subscribe(&self) -> broadcast::Receiver<Event> {
+        self.slot.subscribe()
+    }
+
+    /// As [`Slot::power_up`].
+    pub fn power_up(&self) -> impl Future<Output = Result<PoweredUp, LinkError>> + Send + use<> {
+        self.powered.store(true, Ordering::Relaxed);
+        self.slot.power_up(Interface::Modem)
+    }
+
+    /// As [`Slot::power_down`].
+    pub fn power_down(&self) -> impl Future<Output = Result<(), LinkError>> + Send + use<> {
+        self.powered.store(false, Ordering::Relaxed);
+        self.slot.power_down(Interface::Modem)
+    }
+
+    /// As [`Slot::transmit`], of one command.
+    pub fn transmit(
+        &self,
+        generation: u64,
+        command: Vec<u8>,
+    ) -> impl Future<Output = Result<Transmitted, LinkError>> + Send + use<> {
+        self.slot.transmit(Interface::Modem, generation, vec![command])
+    }
+}
+
+impl Drop for ModemAttachment {
+    fn drop(&mut self) {
+        if self.powered.load(Ordering::Relaxed) {
+            // Queued by the call itself, before the next one can have the interface.
+            drop(self.slot.power_down(Interface::Modem));
+        }
+        self.slot.shared.attached.store(false, Ordering::Release);
     }
 }
 

@@ -14,7 +14,7 @@ mod client;
 mod server;
 
 pub use client::SocketLink;
-pub use server::{Server, ServerError};
+pub use server::{PrivateListener, Server, ServerError};
 
 use crate::link::LinkError;
 use teuicc_wire::MAX_MESSAGE;

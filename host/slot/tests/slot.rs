@@ -124,6 +124,28 @@ fn a_card_that_is_lost_and_found_is_told_once_each() {
 }
 
 #[test]
+fn one_modem_at_a_time_and_whoever_lets_go_leaves_no_power() {
+    let card = FakeCard::default();
+    let slot = slot(&card, never());
+    let first = slot.attach_modem().unwrap();
+    assert_eq!(slot.attach_modem().err(), Some(LinkError::Attached));
+    // Queued by the calls; `hello` is answered after them.
+    drop(first.power_up());
+    drop(first);
+    let second = slot.attach_modem().unwrap();
+    drop(second.power_up());
+    drop(second.power_down());
+    drop(second);
+    slot.attach_modem().unwrap();
+    slot.blocking_hello().unwrap();
+    let expected = ["PowerDown(Modem)", "PowerDown(Modem)", "Hello"];
+    let mut requests = card.requests();
+    // A power-up that a power-down overtook in the queue may be left out.
+    requests.retain(|request| request != "PowerUp(Modem)");
+    assert_eq!(requests, expected);
+}
+
+#[test]
 fn closing_powers_down_and_frees_the_card() {
     let card = FakeCard::default();
     let slot = slot(&card, never());

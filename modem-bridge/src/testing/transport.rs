@@ -1,6 +1,7 @@
 //! How a modem reaches a card.
 
 use std::io;
+use std::time::Duration;
 use teuicc_apdu::Response;
 use teuicc_apdu::t0::{Step, T0};
 use teuicc_slot::{Interface, Slot};
@@ -15,6 +16,44 @@ pub trait Transport {
 
     /// Sends one TPDU of 4 to 261 bytes; the answer is data, SW1 and SW2, of 2 to 258 bytes.
     fn tpdu(&mut self, tpdu: &[u8]) -> io::Result<Vec<u8>>;
+}
+
+/// A modem's slot behind a virtual SIM interface, which the card can leave and come back to.
+pub trait ModemSide: Transport {
+    /// Waits until the card is taken out. Errors: it was not in time, or something else came instead.
+    fn await_removal(&mut self, within: Duration) -> io::Result<()>;
+
+    /// Waits until there is a card. Errors: none came in time.
+    fn await_card(&mut self, within: Duration) -> io::Result<()>;
+
+    /// Waits until the card counts as lost, where that is not the same as taken out.
+    fn await_loss(&mut self, within: Duration) -> io::Result<()> {
+        self.await_removal(within)
+    }
+
+    /// Waits until a card that was lost is there again.
+    fn await_return(&mut self, within: Duration) -> io::Result<()> {
+        self.await_card(within)
+    }
+
+    /// Says good-bye to a bridge that ends, where the interface has a word for it.
+    fn part(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<T: Transport + ?Sized> Transport for Box<T> {
+    fn cold_reset(&mut self) -> io::Result<Vec<u8>> {
+        (**self).cold_reset()
+    }
+
+    fn warm_reset(&mut self) -> io::Result<Vec<u8>> {
+        (**self).warm_reset()
+    }
+
+    fn tpdu(&mut self, tpdu: &[u8]) -> io::Result<Vec<u8>> {
+        (**self).tpdu(tpdu)
+    }
 }
 
 /// Straight to a slot: no virtual SIM interface between.

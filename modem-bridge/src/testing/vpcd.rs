@@ -1,6 +1,6 @@
 //! The reader's side of vpcd: what pcscd's driver does.
 
-use super::Transport;
+use super::{ModemSide, Transport};
 use crate::vpcd::codec::{LENGTH_BYTES, control, encode};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -14,7 +14,8 @@ const POLL: Duration = Duration::from_millis(2);
 
 /// A virtual reader that listens on a loopback port of its own, with at most one card.
 pub struct VpcdHost {
-    listener: TcpListener,
+    /// Where a card connects to, if it is the one that connects.
+    listener: Option<TcpListener>,
     card: Option<TcpStream>,
 }
 
@@ -23,41 +24,18 @@ impl VpcdHost {
     pub fn bind() -> io::Result<VpcdHost> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
-        Ok(VpcdHost { listener, card: None })
+        Ok(VpcdHost { listener: Some(listener), card: None })
+    }
+
+    /// A reader that has connected to a card. Errors: the system's.
+    pub fn connected(card: TcpStream) -> io::Result<VpcdHost> {
+        card.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+        Ok(VpcdHost { listener: None, card: Some(card) })
     }
 
     /// Where the card is to connect to.
     pub fn address(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
-    }
-
-    /// Waits until a card is put in. Errors: none came in time.
-    pub fn await_card(&mut self, within: Duration) -> io::Result<()> {
-        let start = Instant::now();
-        loop {
-            match self.listener.accept() {
-                Ok((stream, _)) => {
-                    stream.set_nonblocking(false)?;
-                    stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
-                    self.card = Some(stream);
-                    return Ok(());
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock && start.elapsed() < within => sleep(POLL),
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    /// Waits until the card is taken out. Errors: it was not, or it sent something instead.
-    pub fn await_removal(&mut self, within: Duration) -> io::Result<()> {
-        let Some(mut card) = self.card.take() else { return Ok(()) };
-        card.set_read_timeout(Some(within))?;
-        match card.read(&mut [0]) {
-            Ok(0) => Ok(()),
-            Ok(_) => Err(io::Error::other("the card sent something unasked")),
-            Err(error) if error.kind() == ErrorKind::ConnectionReset => Ok(()),
-            Err(error) => Err(error),
-        }
+        self.listener.as_ref().ok_or(ErrorKind::NotConnected)?.local_addr()
     }
 
     /// Takes the power from the card.
@@ -84,6 +62,16 @@ impl VpcdHost {
         let card = self.card()?;
         card.write_all(length)?;
         card.write_all(payload)
+    }
+
+    /// Sends bytes, whatever they are.
+    pub fn send_raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.card()?.write_all(bytes)
+    }
+
+    /// Drops the connection to the card.
+    pub fn eject(&mut self) {
+        self.card = None;
     }
 
     /// The payload of the card's next frame.
@@ -116,5 +104,38 @@ impl Transport for VpcdHost {
     fn tpdu(&mut self, tpdu: &[u8]) -> io::Result<Vec<u8>> {
         self.send(tpdu)?;
         self.receive()
+    }
+}
+
+impl ModemSide for VpcdHost {
+    fn await_card(&mut self, within: Duration) -> io::Result<()> {
+        let start = Instant::now();
+        loop {
+            match self.listener.as_ref().ok_or(ErrorKind::NotConnected)?.accept() {
+                Ok((stream, _)) => {
+                    stream.set_nonblocking(false)?;
+                    stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+                    self.card = Some(stream);
+                    return Ok(());
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock && start.elapsed() < within => sleep(POLL),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn await_removal(&mut self, within: Duration) -> io::Result<()> {
+        let card = self.card()?;
+        card.set_read_timeout(Some(within))?;
+        let read = card.read(&mut [0]);
+        card.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+        match read {
+            Ok(0) => {}
+            Ok(_) => return Err(io::Error::other("the card sent something unasked")),
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+            Err(error) => return Err(error),
+        }
+        self.card = None;
+        Ok(())
     }
 }

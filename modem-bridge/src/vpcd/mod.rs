@@ -1,130 +1,82 @@
-//! vpcd: the virtual PC/SC reader of vsmartcard. This is the card, and connects to the reader.
+//! vpcd: the virtual PC/SC reader of vsmartcard. This is the card: it connects to the reader, or the reader to it.
 //!
 //! vpcd has no authentication, and listens on every address by default: keep it on loopback or in a network namespace.
 
 pub(crate) mod codec;
-mod machine;
+pub(crate) mod machine;
 
+use crate::endpoint::{listen, no_delay, write};
+use crate::port::{Happening, Port, attach, await_card, power_down};
+use crate::status::{BridgeError, Patience, Retry, Status};
 use codec::Frames;
 use machine::{Machine, Output};
 use std::future::Future;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
-use teuicc_apdu::Response;
-use teuicc_slot::{Event, Interface, LinkError, PoweredUp, Slot, Transmitted};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use teuicc_slot::{LinkError, ModemAttachment, Slot};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
-use tokio::sync::broadcast;
-use tokio::sync::broadcast::error::RecvError;
-use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
-/// How long a reader may take to accept an answer before it counts as gone.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes read at a time.
 const READ_CHUNK: usize = 4096;
-/// How much work the slot may have from one reader before no more is read; a reader asks one thing at a time.
-const MAX_RUNNING: usize = 8;
+
+/// How card and reader find each other, `HOST:PORT`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// vpcd listens here: what Debian's package does.
+    At(String),
+    /// vpcd connects to here: its `DEVICENAME` is a host and a port.
+    ConnectsTo(String),
+}
 
 /// Where the reader is, and how patient to be with it.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Host and port of vpcd.
-    pub address: String,
+    /// How card and reader find each other.
+    pub reader: Reader,
     /// How long the card stays away when the modem is replugged. pcscd looks every 0.44 s, so longer than 0.5 s.
     pub absence: Duration,
-    /// Time before the second attempt to connect; each further one waits twice as long,
-    pub first_retry: Duration,
-    /// up to this.
-    pub last_retry: Duration,
+    /// How long to wait for a reader or a card that is not there.
+    pub patience: Patience,
 }
 
 impl Default for Config {
     /// The first slot of a vpcd on this machine.
     fn default() -> Self {
         Config {
-            address: "127.0.0.1:35963".into(),
+            reader: Reader::At("127.0.0.1:35963".into()),
             absence: Duration::from_secs(1),
-            first_retry: Duration::from_millis(500),
-            last_retry: Duration::from_secs(10),
+            patience: Patience::default(),
         }
     }
 }
 
-/// What the bridge is doing, for whoever wants to know.
-#[derive(Debug, Default)]
-pub struct Status {
-    connected: AtomicBool,
-    connections: AtomicU64,
-    commands: AtomicU64,
-    resets: AtomicU64,
-    replugs: AtomicU64,
-}
-
-impl Status {
-    /// Whether the card is in the reader.
-    #[must_use]
-    pub fn connected(&self) -> bool {
-        self.connected.load(Ordering::Relaxed)
-    }
-
-    /// How often the card was put into the reader.
-    #[must_use]
-    pub fn connections(&self) -> u64 {
-        self.connections.load(Ordering::Relaxed)
-    }
-
-    /// How many TPDUs came from the reader.
-    #[must_use]
-    pub fn commands(&self) -> u64 {
-        self.commands.load(Ordering::Relaxed)
-    }
-
-    /// How often the reader powered the card up or reset it.
-    #[must_use]
-    pub fn resets(&self) -> u64 {
-        self.resets.load(Ordering::Relaxed)
-    }
-
-    /// How often the card was taken out for a profile switch to be noticed.
-    #[must_use]
-    pub fn replugs(&self) -> u64 {
-        self.replugs.load(Ordering::Relaxed)
-    }
-}
-
-/// Why the bridge ended although nobody asked it to.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BridgeError {
-    /// The slot was closed, or its thread died.
-    #[error("the slot is closed")]
-    SlotClosed,
-}
-
 /// Keeps `slot`'s card in the reader until `shutdown` is ready: connects, reconnects, and takes the card out and in
 /// again when the slot says so. A reader or a card that is not there is waited for.
+///
+/// Errors: the slot is closed, or its card is in another modem.
 pub async fn run(
     slot: Slot,
     config: Config,
-    status: &Status,
+    status: Arc<Status>,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), BridgeError> {
-    let bridge = Bridge { slot, config, status };
+    let bridge = Bridge { modem: attach(&slot)?, config, status };
     tokio::select! {
         () = shutdown => {}
         result = bridge.serve() => result?,
     }
     // Dropping the connection took the card out of the reader; only now may it lose its power.
-    status.connected.store(false, Ordering::Relaxed);
-    bridge.power_down().await;
+    power_down(&bridge.modem).await;
     Ok(())
 }
 
-struct Bridge<'a> {
-    slot: Slot,
+struct Bridge {
+    modem: ModemAttachment,
     config: Config,
-    status: &'a Status,
+    status: Arc<Status>,
 }
 
 /// Why a connection ended.
@@ -135,21 +87,20 @@ enum Leave {
     SlotClosed,
 }
 
-impl Bridge<'_> {
+impl Bridge {
     async fn serve(&self) -> Result<(), BridgeError> {
-        let mut retry = Retry::new(&self.config);
+        let mut retry = Retry::new(self.config.patience);
         loop {
             // A card first: a reader is never offered one that does not answer.
-            let atr = self.await_card(&mut retry).await?;
+            let atr = await_card(&self.modem, &mut retry).await?;
             let stream = self.await_reader(&mut retry).await;
-            // From before the first power-up on, no replug is missed; an older one is settled by the insertion.
-            let events = self.slot.subscribe();
-            self.status.connections.fetch_add(1, Ordering::Relaxed);
-            self.status.connected.store(true, Ordering::Relaxed);
-            tracing::info!(address = self.config.address, "the card is in the virtual reader");
-            let (leave, served) = self.connection(stream, atr, events).await;
-            self.status.connected.store(false, Ordering::Relaxed);
-            self.power_down().await;
+            // A replug from here on is not missed; an older one is settled by the insertion.
+            let port = Port::new(&self.modem, None);
+            let connected = self.status.connect();
+            tracing::info!(reader = ?self.config.reader, "the card is in the virtual reader");
+            let (leave, served) = self.connection(stream, atr, port).await;
+            drop(connected);
+            power_down(&self.modem).await;
             if served {
                 retry.reset();
             }
@@ -157,7 +108,7 @@ impl Bridge<'_> {
                 Leave::SlotClosed => return Err(BridgeError::SlotClosed),
                 Leave::Replug => {
                     tracing::info!("the card is taken out, for the reader to see that it changed");
-                    self.status.replugs.fetch_add(1, Ordering::Relaxed);
+                    self.status.count_replug();
                     sleep(self.config.absence).await;
                 }
                 Leave::CardLost(error) => {
@@ -172,34 +123,14 @@ impl Bridge<'_> {
         }
     }
 
-    /// The ATR of a card that answers.
-    async fn await_card(&self, retry: &mut Retry) -> Result<Vec<u8>, BridgeError> {
-        loop {
-            match self.slot.power_up(Interface::Modem).await {
-                Ok(PoweredUp { atr, .. }) => {
-                    self.power_down().await;
-                    return Ok(atr);
-                }
-                Err(LinkError::Closed) => return Err(BridgeError::SlotClosed),
-                Err(error) => tracing::warn!(%error, "no card for the virtual reader"),
-            }
-            retry.wait().await;
-        }
-    }
-
     async fn await_reader(&self, retry: &mut Retry) -> TcpStream {
         let mut told = false;
         loop {
-            let connected = async {
-                let stream = TcpStream::connect(&self.config.address).await?;
-                stream.set_nodelay(true)?;
-                Ok::<_, std::io::Error>(stream)
-            };
-            match connected.await {
+            match self.reach_reader().await {
                 Ok(stream) => return stream,
                 Err(error) if told => tracing::debug!(%error, "no virtual reader"),
                 Err(error) => {
-                    tracing::warn!(address = self.config.address, %error, "no virtual reader: waiting for one");
+                    tracing::warn!(reader = ?self.config.reader, %error, "no virtual reader: waiting for one");
                     told = true;
                 }
             }
@@ -207,47 +138,39 @@ impl Bridge<'_> {
         }
     }
 
-    /// Serves one connection to its end; says why it ended, and whether the reader was one at all.
-    async fn connection(&self, stream: TcpStream, atr: Vec<u8>, events: broadcast::Receiver<Event>) -> (Leave, bool) {
-        let mut connection = Connection {
-            bridge: self,
-            stream,
-            events,
-            machine: Machine::new(atr),
-            frames: Frames::default(),
-            running: JoinSet::new(),
-            served: false,
-        };
-        let leave = loop {
-            if let Err(leave) = connection.step().await {
-                break leave;
+    async fn reach_reader(&self) -> io::Result<TcpStream> {
+        no_delay(match &self.config.reader {
+            Reader::At(address) => TcpStream::connect(address).await?,
+            // Listens only now, and for one reader: to be refused is how a reader sees that there is no card.
+            Reader::ConnectsTo(address) => {
+                // The same port again, if the system chose it.
+                let listener = match self.status.address() {
+                    Some(address) => listen(&address.to_string()).await?,
+                    None => listen(address).await?,
+                };
+                self.status.set_address(listener.local_addr()?);
+                listener.accept().await?.0
             }
-        };
-        (leave, connection.served)
+        })
     }
 
-    async fn power_down(&self) {
-        match self.slot.power_down(Interface::Modem).await {
-            Ok(()) | Err(LinkError::Closed) => {}
-            Err(error) => tracing::warn!(%error, "the modem's interface was not powered down"),
+    /// Serves one connection to its end; says why it ended, and whether the reader was one at all.
+    async fn connection(&self, stream: TcpStream, atr: Vec<u8>, port: Port<'_>) -> (Leave, bool) {
+        let machine = Machine::new(atr, self.status.clone());
+        let mut connection = Connection { stream, port, machine, frames: Frames::default(), served: false };
+        loop {
+            if let Err(leave) = connection.step().await {
+                return (leave, connection.served);
+            }
         }
     }
 }
 
-/// Work that the slot finished.
-enum Done {
-    PoweredUp(u64, Result<PoweredUp, LinkError>),
-    PoweredDown(Result<(), LinkError>),
-    Answered(u64, Result<Transmitted, LinkError>),
-}
-
 struct Connection<'a> {
-    bridge: &'a Bridge<'a>,
     stream: TcpStream,
-    events: broadcast::Receiver<Event>,
+    port: Port<'a>,
     machine: Machine,
     frames: Frames,
-    running: JoinSet<Done>,
     served: bool,
 }
 
@@ -255,19 +178,11 @@ impl Connection<'_> {
     /// Waits for one thing to happen, and does what follows from it.
     async fn step(&mut self) -> Result<(), Leave> {
         let mut chunk = [0; READ_CHUNK];
+        let reads_on = !self.port.is_full();
         tokio::select! {
             biased;
-            event = self.events.recv() => match event {
-                Ok(Event::Replug) => Err(Leave::Replug),
-                Ok(Event::Removed) => Err(Leave::CardLost(LinkError::transport("it was removed"))),
-                Ok(_) | Err(RecvError::Lagged(_)) => Ok(()),
-                Err(RecvError::Closed) => Err(Leave::SlotClosed),
-            },
-            Some(done) = self.running.join_next(), if !self.running.is_empty() => match done {
-                Ok(done) => self.finished(done).await,
-                Err(_) => Err(Leave::SlotClosed),
-            },
-            read = self.stream.read(&mut chunk), if self.running.len() < MAX_RUNNING => match read {
+            happening = self.port.next() => self.happened(happening).await,
+            read = self.stream.read(&mut chunk), if reads_on => match read {
                 Ok(0) => Err(Leave::ReaderLost("it closed the connection".into())),
                 Ok(length) => self.received(&chunk[..length]).await,
                 Err(error) => Err(Leave::ReaderLost(error.to_string())),
@@ -280,9 +195,6 @@ impl Connection<'_> {
         self.frames.push(bytes);
         while let Some(payload) = self.frames.next_frame() {
             self.served = true;
-            if payload.len() > 1 {
-                self.bridge.status.commands.fetch_add(1, Ordering::Relaxed);
-            }
             match self.machine.frame(&payload) {
                 Ok(outputs) => self.perform(outputs).await?,
                 Err(violation) => return Err(Leave::ReaderLost(format!("it sent {violation}"))),
@@ -291,48 +203,23 @@ impl Connection<'_> {
         Ok(())
     }
 
-    async fn finished(&mut self, done: Done) -> Result<(), Leave> {
-        let outputs = match done {
-            Done::PoweredUp(epoch, Ok(PoweredUp { atr, generation })) => {
-                self.machine.powered_up(epoch, generation, atr)
-            }
-            Done::Answered(epoch, Ok(done)) => self.machine.answered(epoch, Response::parse(&done.last)),
-            Done::PoweredUp(_, Err(LinkError::Stale)) | Done::PoweredDown(Ok(())) => Vec::new(),
-            Done::Answered(epoch, Err(LinkError::Stale)) => self.machine.answered(epoch, None),
-            Done::Answered(epoch, Err(error)) if !error.is_lost() => {
-                tracing::warn!(%error, "a command of the modem was not executed");
-                self.machine.answered(epoch, None)
-            }
-            Done::PoweredDown(Err(error)) if !error.is_lost() => {
-                tracing::warn!(%error, "the modem's interface was not powered down");
-                Vec::new()
-            }
-            Done::PoweredUp(_, Err(error)) | Done::PoweredDown(Err(error)) | Done::Answered(_, Err(error)) => {
-                return Err(if error == LinkError::Closed { Leave::SlotClosed } else { Leave::CardLost(error) });
-            }
+    async fn happened(&mut self, happening: Happening) -> Result<(), Leave> {
+        let outputs = match happening {
+            Happening::PoweredUp { epoch, generation, atr } => self.machine.powered_up(epoch, generation, atr),
+            Happening::Answered { epoch, response } => self.machine.answered(epoch, response),
+            Happening::PoweredDown { .. } | Happening::Nothing => return Ok(()),
+            Happening::Replug => return Err(Leave::Replug),
+            Happening::CardLost(error) => return Err(Leave::CardLost(error)),
+            Happening::SlotClosed => return Err(Leave::SlotClosed),
         };
         self.perform(outputs).await
     }
 
     async fn perform(&mut self, outputs: Vec<Output>) -> Result<(), Leave> {
-        let slot = &self.bridge.slot;
         for output in outputs {
-            // The slot's calls queue the work at once, so its order is this one.
             match output {
                 Output::Send(payload) => self.send(&payload).await?,
-                Output::PowerUp { epoch } => {
-                    self.bridge.status.resets.fetch_add(1, Ordering::Relaxed);
-                    let work = slot.power_up(Interface::Modem);
-                    self.running.spawn(async move { Done::PoweredUp(epoch, work.await) });
-                }
-                Output::PowerDown => {
-                    let work = slot.power_down(Interface::Modem);
-                    self.running.spawn(async move { Done::PoweredDown(work.await) });
-                }
-                Output::Transmit { epoch, generation, apdu } => {
-                    let work = slot.transmit(Interface::Modem, generation, vec![apdu]);
-                    self.running.spawn(async move { Done::Answered(epoch, work.await) });
-                }
+                Output::Work(work) => self.port.start(work),
             }
         }
         Ok(())
@@ -342,11 +229,7 @@ impl Connection<'_> {
         let Some(frame) = codec::encode(payload) else {
             return Err(Leave::ReaderLost("an answer is longer than a frame".into()));
         };
-        match timeout(WRITE_TIMEOUT, self.stream.write_all(&frame)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(Leave::ReaderLost(error.to_string())),
-            Err(_) => Err(Leave::ReaderLost("it does not read its answers".into())),
-        }
+        write(&mut self.stream, &frame).await.map_err(Leave::ReaderLost)
     }
 }
 
@@ -358,27 +241,4 @@ fn acknowledge_now(stream: &TcpStream) {
     let _ = stream.set_quickack(true);
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     let _ = stream;
-}
-
-/// Waits that double.
-struct Retry {
-    first: Duration,
-    last: Duration,
-    next: Duration,
-}
-
-impl Retry {
-    fn new(config: &Config) -> Self {
-        Retry { first: config.first_retry, last: config.last_retry, next: config.first_retry }
-    }
-
-    fn reset(&mut self) {
-        self.next = self.first;
-    }
-
-    fn wait(&mut self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        let now = self.next;
-        self.next = now.saturating_mul(2).min(self.last);
-        Box::pin(sleep(now))
-    }
 }

@@ -19,26 +19,27 @@ use teuicc_lpa::profiles::{self, ProfileId};
 use teuicc_lpa::{ActivationCode, CardFault, drive};
 use teuicc_modem_bridge::testing::modem::{BootReport, Modem, ModemOptions};
 use teuicc_modem_bridge::testing::network::{Authentication, Subscriber};
-use teuicc_modem_bridge::testing::vpcd::VpcdHost;
-use teuicc_modem_bridge::vpcd;
+use teuicc_modem_bridge::testing::{Attached, Kind, Running, Transport};
 use teuicc_rsp::crypto::Curve;
 use teuicc_rsp::{Eid, Iccid};
 use teuicc_rsp_server::{Metadata, NewProfile, OrderOptions, Server, ServerHandle, SmDp, SmDpConfig, TestPki};
 use teuicc_slot::software::{Options, SoftwareTee, Writes};
 use teuicc_slot::{CardLink, Exchange, Slot, SlotConfig, Transmitted, Wire};
 use tokio::runtime::Runtime;
-use tokio::sync::oneshot;
 
-/// How long the modem waits for the card to be put in.
-const INSERTION: Duration = Duration::from_secs(10);
 /// The profile's subscriber: test network 001-01.
 const ICCID: &str = "8988211000000000011";
 const IMSI: &str = "001010000000001";
 
 /// What `teuicc demo` takes.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  teuicc demo\n  teuicc demo --json\n  teuicc demo --keep /tmp/teuicc-demo")]
+#[command(
+    after_help = "Examples:\n  teuicc demo\n  teuicc demo --interface sap\n  teuicc demo --json\n  teuicc demo --keep /tmp/teuicc-demo"
+)]
 pub(super) struct Arguments {
+    /// The virtual SIM interface between card and modem
+    #[arg(long, value_name = "INTERFACE", default_value = "vpcd")]
+    interface: Kind,
     /// Keep the state in this folder, which must not exist or be empty
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
@@ -49,14 +50,20 @@ pub(super) fn run(home: &Home, arguments: &Arguments, json: bool) -> anyhow::Res
         Tee::Software => None,
         Tee::Optee => Some(reach::open_here(home, "teuicc demo")?),
     };
-    run_with(trusted, arguments.keep.as_deref(), json)
+    run_with(trusted, arguments.interface, arguments.keep.as_deref(), json)
 }
 
 /// Runs the demo with this card, which has no identity yet, or with one in a software TEE of its own.
-pub(super) fn run_with(card: Option<Box<dyn Exchange>>, keep: Option<&Path>, json: bool) -> anyhow::Result<()> {
-    let mut steps = Steps { json, started: Instant::now(), done: 0 };
+pub(super) fn run_with(
+    card: Option<Box<dyn Exchange>>,
+    interface: Kind,
+    keep: Option<&Path>,
+    json: bool,
+) -> anyhow::Result<()> {
+    let output = if json { Output::Json } else { Output::Text };
+    let mut steps = Steps { output, started: Instant::now(), done: 0 };
     let result = folder(keep).and_then(|folder| {
-        let result = demo(card, folder.path(), &mut steps);
+        let result = demo(card, interface, folder.path(), &mut steps);
         folder.close()?;
         result
     });
@@ -101,9 +108,17 @@ impl Folder {
     }
 }
 
+/// How what happens is shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Output {
+    Text,
+    Json,
+    Nothing,
+}
+
 /// Prints what happens.
 struct Steps {
-    json: bool,
+    output: Output,
     started: Instant,
     done: u32,
 }
@@ -148,14 +163,89 @@ impl Steps {
         if let Some(object) = object.as_object_mut() {
             object.extend(made.fields.clone());
         }
-        report::result(self.json, object, || {
+        if self.output == Output::Nothing {
+            return;
+        }
+        report::result(self.output == Output::Json, object, || {
             format!("{} {name:<14} {ms:>6} ms  {}", if ok { "ok    " } else { "FAILED" }, made.text)
         });
     }
 }
 
-fn demo(card: Option<Box<dyn Exchange>>, folder: &Path, steps: &mut Steps) -> anyhow::Result<()> {
-    let quiet = steps.json;
+fn demo(card: Option<Box<dyn Exchange>>, interface: Kind, folder: &Path, steps: &mut Steps) -> anyhow::Result<()> {
+    let Provisioned { runtime, slot, eid, writes, server, iccid, mut subscriber } = provision(card, folder, steps)?;
+
+    let mut attachment = steps.step("attach", || {
+        let mut attachment = Attachment::new(interface, &slot)?;
+        let report = attachment.boot(iccid)?;
+        let made = Made::new(format!(
+            "modem booted over {interface}: IMSI {}, {} APDUs, {} files read",
+            report.imsi,
+            report.apdus,
+            report.files.len()
+        ))
+        .with("interface", interface.to_string())
+        .with("iccid", report.iccid.clone())
+        .with("imsi", report.imsi.clone())
+        .with("apdus", report.apdus)
+        .with("files_read", report.files.len())
+        .with("store_writes", writes.take());
+        Ok((attachment, made))
+    })?;
+
+    steps.step("aka", || {
+        let challenge = subscriber.challenge(random()?);
+        let answer = attachment.modem.authenticate(&challenge.rand, &challenge.autn)?;
+        if !challenge.accepts(&answer) {
+            bail!("the network does not accept the card's answer: {answer:?}");
+        }
+        let made = Made::new("AKA: card and network agree on RES, CK and IK").with("store_writes", writes.take());
+        Ok(((), made))
+    })?;
+
+    steps.step("resynchronize", || {
+        resynchronize(&mut attachment.modem, &mut subscriber)?;
+        let made = Made::new("AKA with a stale sequence number: AUTS, resynchronization, then success")
+            .with("store_writes", writes.take());
+        Ok(((), made))
+    })?;
+
+    steps.step("shutdown", || {
+        let apdus = attachment.detach()?;
+        runtime.block_on(server.shutdown());
+        slot.blocking_close();
+        Ok(((), Made::new("modem, SM-DP+ and card stopped").with("apdus", apdus).with("eid", eid.to_string())))
+    })?;
+    Ok(())
+}
+
+/// A card with an enabled profile, and where it came from.
+pub(super) struct Provisioned {
+    runtime: Runtime,
+    /// The card.
+    pub(super) slot: Slot,
+    eid: Eid,
+    writes: Counter,
+    server: ServerHandle,
+    iccid: Iccid,
+    subscriber: Subscriber,
+}
+
+impl Provisioned {
+    /// Stops the server and lets go of the card.
+    pub(super) fn close(self) {
+        self.runtime.block_on(self.server.shutdown());
+        self.slot.blocking_close();
+    }
+}
+
+/// Runs the demo up to the modem, without a word.
+pub(super) fn provision_quietly(folder: &Path) -> anyhow::Result<Provisioned> {
+    provision(None, folder, &mut Steps { output: Output::Nothing, started: Instant::now(), done: 0 })
+}
+
+fn provision(card: Option<Box<dyn Exchange>>, folder: &Path, steps: &mut Steps) -> anyhow::Result<Provisioned> {
+    let quiet = steps.output != Output::Text;
     let runtime = Runtime::new().context("starting the runtime")?;
 
     let pki = steps.step("pki", || {
@@ -178,7 +268,7 @@ fn demo(card: Option<Box<dyn Exchange>>, folder: &Path, steps: &mut Steps) -> an
         Ok((server, made))
     })?;
 
-    let (code, mut subscriber) = steps.step("order", || {
+    let (code, subscriber) = steps.step("order", || {
         let (code, subscriber) = order(folder, &runtime, &server.smdp)?;
         let made = Made::new(format!("ordered; activation code {code}"))
             .with("activation_code", code.clone())
@@ -223,47 +313,7 @@ fn demo(card: Option<Box<dyn Exchange>>, folder: &Path, steps: &mut Steps) -> an
         Ok(((), made))
     })?;
 
-    let mut attachment = steps.step("attach", || {
-        let mut attachment = Attachment::new(&runtime, &slot)?;
-        let report = attachment.boot(iccid)?;
-        let made = Made::new(format!(
-            "modem booted over vpcd: IMSI {}, {} APDUs, {} files read",
-            report.imsi,
-            report.apdus,
-            report.files.len()
-        ))
-        .with("iccid", report.iccid.clone())
-        .with("imsi", report.imsi.clone())
-        .with("apdus", report.apdus)
-        .with("files_read", report.files.len())
-        .with("store_writes", writes.take());
-        Ok((attachment, made))
-    })?;
-
-    steps.step("aka", || {
-        let challenge = subscriber.challenge(random()?);
-        let answer = attachment.modem.authenticate(&challenge.rand, &challenge.autn)?;
-        if !challenge.accepts(&answer) {
-            bail!("the network does not accept the card's answer: {answer:?}");
-        }
-        let made = Made::new("AKA: card and network agree on RES, CK and IK").with("store_writes", writes.take());
-        Ok(((), made))
-    })?;
-
-    steps.step("resynchronize", || {
-        resynchronize(&mut attachment.modem, &mut subscriber)?;
-        let made = Made::new("AKA with a stale sequence number: AUTS, resynchronization, then success")
-            .with("store_writes", writes.take());
-        Ok(((), made))
-    })?;
-
-    steps.step("shutdown", || {
-        let apdus = attachment.detach(&runtime)?;
-        runtime.block_on(server.shutdown());
-        slot.blocking_close();
-        Ok(((), Made::new("modem, SM-DP+ and card stopped").with("apdus", apdus).with("eid", eid.to_string())))
-    })?;
-    Ok(())
+    Ok(Provisioned { runtime, slot, eid, writes, server, iccid, subscriber })
 }
 
 /// The card's LPA interface, counting what is asked of it.
@@ -343,27 +393,16 @@ fn order(folder: &Path, runtime: &Runtime, smdp: &SmDp) -> anyhow::Result<(Strin
     Ok((code.to_string(), Subscriber::new(k, opc, 0)))
 }
 
-/// A modem behind a vpcd reader, with the card in it.
+/// A modem with the card in it.
 struct Attachment {
-    modem: Modem<VpcdHost>,
-    stop: oneshot::Sender<()>,
-    bridge: tokio::task::JoinHandle<Result<(), vpcd::BridgeError>>,
-    status: Arc<vpcd::Status>,
+    modem: Modem<Box<dyn Transport + Send>>,
+    bridge: Running,
 }
 
 impl Attachment {
-    fn new(runtime: &Runtime, slot: &Slot) -> anyhow::Result<Self> {
-        let mut reader = VpcdHost::bind().context("starting the modem's reader")?;
-        let config = vpcd::Config { address: reader.address()?.to_string(), ..vpcd::Config::default() };
-        let (stop, stopped) = oneshot::channel();
-        let status = Arc::new(vpcd::Status::default());
-        let (slot, shown) = (slot.clone(), status.clone());
-        let bridge = runtime.spawn(async move {
-            // An error means that the sender is gone, which is a stop too.
-            vpcd::run(slot, config, &shown, async move { drop(stopped.await) }).await
-        });
-        reader.await_card(INSERTION).context("waiting for the card in the modem's reader")?;
-        Ok(Attachment { modem: Modem::new(reader, ModemOptions::default()), stop, bridge, status })
+    fn new(interface: Kind, slot: &Slot) -> anyhow::Result<Self> {
+        let Attached { modem, bridge } = interface.attach(slot).context("giving the card to the modem")?;
+        Ok(Attachment { modem: Modem::new(modem, ModemOptions::default()), bridge })
     }
 
     fn boot(&mut self, iccid: Iccid) -> anyhow::Result<BootReport> {
@@ -379,16 +418,14 @@ impl Attachment {
     }
 
     /// Takes the card away. How many TPDUs the modem sent in all.
-    fn detach(self, runtime: &Runtime) -> anyhow::Result<u64> {
-        // The bridge may have ended by itself; then its result says so.
-        let _ = self.stop.send(());
-        runtime.block_on(self.bridge)?.context("the bridge to the modem")?;
-        Ok(self.status.commands())
+    fn detach(mut self) -> anyhow::Result<u64> {
+        self.bridge.end().context("the bridge to the modem")?;
+        Ok(self.modem.tpdus())
     }
 }
 
 /// The network has lost count: its challenge is stale, the card answers AUTS, and the network catches up.
-fn resynchronize(modem: &mut Modem<VpcdHost>, subscriber: &mut Subscriber) -> anyhow::Result<()> {
+fn resynchronize<T: Transport>(modem: &mut Modem<T>, subscriber: &mut Subscriber) -> anyhow::Result<()> {
     let newest = subscriber.sqn();
     subscriber.set_sqn(0);
     let stale = subscriber.challenge_with(random()?, newest);

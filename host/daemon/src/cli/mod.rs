@@ -1,11 +1,14 @@
 //! What a person types: `teuicc`.
 
+#[cfg(feature = "server")]
+mod bench;
 mod card;
 #[cfg(feature = "server")]
 mod demo;
 mod lpa;
 #[cfg(feature = "server")]
 mod pki;
+mod slot;
 #[cfg(feature = "server")]
 mod smdp;
 
@@ -48,6 +51,13 @@ enum Command {
     /// The card: personalize it
     #[command(subcommand)]
     Card(card::Command),
+    /// The modem's interface of the card, for programs that ask for it
+    #[command(subcommand)]
+    Slot(slot::Command),
+    /// What the virtual SIM interfaces cost
+    #[cfg(feature = "server")]
+    #[command(subcommand)]
+    Bench(bench::Command),
     /// The local profile assistant: download, list, enable, disable and delete profiles
     Lpa(lpa::Arguments),
 }
@@ -57,7 +67,7 @@ enum Command {
 /// Errors: the first step that does not work.
 #[cfg(feature = "server")]
 pub fn demo_with(card: Box<dyn teuicc_slot::Exchange>, json: bool) -> anyhow::Result<()> {
-    demo::run_with(Some(card), None, json)
+    demo::run_with(Some(card), teuicc_modem_bridge::testing::Kind::Vpcd, None, json)
 }
 
 /// Runs `teuicc` with the process's arguments.
@@ -74,6 +84,9 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "server")]
         Command::Smdp(command) => smdp::run(&home, &command, json),
         Command::Card(command) => card::run(&home, &command, json),
+        Command::Slot(command) => slot::run(&home, &command),
+        #[cfg(feature = "server")]
+        Command::Bench(command) => bench::run(&command, json),
         Command::Lpa(arguments) => lpa::run(&home, &arguments, json),
     };
     match result {

@@ -37,17 +37,17 @@ pub enum ServerError {
     },
 }
 
-/// The daemon's side of its socket.
-pub struct Server {
+/// A Unix socket for the same user and root; it is removed with this value.
+pub struct PrivateListener {
     listener: UnixListener,
     path: PathBuf,
     inode: u64,
 }
 
-impl Server {
+impl PrivateListener {
     /// Listens on `path` with mode 600; takes the place of a socket that nobody listens on any more. Must be called in
     /// a tokio runtime. Errors: see [`ServerError`].
-    pub fn bind(path: &Path) -> Result<Server, ServerError> {
+    pub fn bind(path: &Path) -> Result<PrivateListener, ServerError> {
         let failed = |error| ServerError::Io { path: path.into(), error };
         match fs::symlink_metadata(path) {
             Ok(found) if !found.file_type().is_socket() => return Err(ServerError::NoSocket(path.into())),
@@ -66,12 +66,41 @@ impl Server {
             .and_then(|()| fs::symlink_metadata(&temporary))
             .and_then(|metadata| fs::rename(&temporary, path).map(|()| metadata.ino()));
         match bound {
-            Ok(inode) => Ok(Server { listener, path: path.into(), inode }),
+            Ok(inode) => Ok(PrivateListener { listener, path: path.into(), inode }),
             Err(error) => {
                 let _ = fs::remove_file(&temporary);
                 Err(failed(error))
             }
         }
+    }
+
+    /// The next client; processes of other users are refused on the way. Dropping the future loses nobody. Errors: the
+    /// system's; a later call may succeed.
+    pub async fn accept(&self) -> io::Result<UnixStream> {
+        loop {
+            let (stream, _) = self.listener.accept().await?;
+            if allowed(&stream) {
+                return Ok(stream);
+            }
+        }
+    }
+}
+
+impl Drop for PrivateListener {
+    fn drop(&mut self) {
+        if fs::symlink_metadata(&self.path).is_ok_and(|metadata| metadata.ino() == self.inode) {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// The daemon's side of its socket.
+pub struct Server(PrivateListener);
+
+impl Server {
+    /// As [`PrivateListener::bind`].
+    pub fn bind(path: &Path) -> Result<Server, ServerError> {
+        PrivateListener::bind(path).map(Server)
     }
 
     /// Serves clients with `slot`'s card until `shutdown` is ready; then powers the LPA's interface down if a client
@@ -84,11 +113,9 @@ impl Server {
             tokio::select! {
                 () = &mut shutdown => break,
                 Some(_) = clients.join_next(), if !clients.is_empty() => {}
-                accepted = self.listener.accept(), if clients.len() < MAX_CLIENTS => match accepted {
-                    Ok((stream, _)) => {
-                        if allowed(&stream) {
-                            clients.spawn(Client::new(slot.clone(), lpa.clone()).serve(stream));
-                        }
+                accepted = self.0.accept(), if clients.len() < MAX_CLIENTS => match accepted {
+                    Ok(stream) => {
+                        clients.spawn(Client::new(slot.clone(), lpa.clone()).serve(stream));
                     }
                     Err(error) => {
                         tracing::warn!(%error, "a client of the socket could not be accepted");
@@ -98,14 +125,6 @@ impl Server {
             }
         }
         clients.shutdown().await;
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        if fs::symlink_metadata(&self.path).is_ok_and(|metadata| metadata.ino() == self.inode) {
-            let _ = fs::remove_file(&self.path);
-        }
     }
 }
 
@@ -234,7 +253,7 @@ fn card(result: Result<Response, LinkError>) -> Result<Response, Refusal> {
     match result {
         Ok(response) => Ok(response),
         Err(LinkError::Card(error)) => Ok(Response::Error(error)),
-        Err(LinkError::Busy) => Err(Refusal::Busy),
+        Err(LinkError::Busy | LinkError::Attached) => Err(Refusal::Busy),
         Err(LinkError::Stale) => Err(Refusal::Stale),
         Err(LinkError::NotSupported(_) | LinkError::Request(_)) => Err(Refusal::Forbidden),
         Err(LinkError::Transport(_) | LinkError::Protocol(_) | LinkError::Closed) => Err(Refusal::Unreachable),
