@@ -1,8 +1,9 @@
 # Runs tests of host/daemon/tests/peers, which share a machine with programs that are not ours. Source it after common.sh.
 # shellcheck shell=bash
 
-# What every such test needs.
-pcsc_packages=(pcscd vsmartcard-vpcd opensc pcsc-tools iproute2 util-linux ca-certificates)
+# What every such test needs, and what those need that have a reader.
+peer_packages=(iproute2 util-linux ca-certificates)
+pcsc_packages=("${peer_packages[@]}" pcscd vsmartcard-vpcd opensc pcsc-tools)
 
 # Runs the tests of one module in a network and process space of their own: vpcd listens on every address there is,
 # another pcscd may be running, and whatever happens, no process is left behind.
