@@ -393,6 +393,23 @@ fn the_power_is_cut_in_the_very_first_boot() {
     show("cuts in the first boot", json!({ "before": factory, "after": done }));
 }
 
+/// The moment of the very first boot that a random cut seldom meets: OP-TEE has created the directory of its storage and not
+/// written to it.
+// 4.
+#[test]
+fn a_storage_that_was_only_created_is_a_fresh_one() {
+    let Some(image) = main_image() else { return };
+    let world = World::new().unwrap();
+    let disk = Disk::empty(&image).unwrap();
+    let mut machine = Machine::boot(&image, &disk).unwrap();
+    machine.run(&format!(": >{STORAGE}/dirf.db; sync")).unwrap().success().unwrap();
+    machine.power().cut();
+    drop(machine);
+    let (_machine, card) = inserted(&image, &disk).unwrap();
+    assert_eq!(card.state().unwrap(), State::Factory);
+    personalize(&card, &world).unwrap();
+}
+
 // 4.
 #[test]
 fn the_power_is_cut_while_a_profile_is_installed() {
