@@ -145,10 +145,12 @@ impl Profile {
         let mut out = Encoder::new(VERSION, states.saturating_add(64))?;
         out.count(self.pins.len())?;
         for pin in &self.pins {
-            out.byte(u8::from(pin.enabled))?;
-            out.fixed(&pin.value)?;
-            out.byte(pin.tries_left)?;
-            out.byte(pin.puk.as_ref().map_or(0, |puk| puk.tries_left))?;
+            // In one piece: there are many PINs, and this is written with every authentication.
+            let [a, b, c, d, e, f, g, h] = pin.value;
+            let puk_tries = pin.puk.as_ref().map_or(0, |puk| puk.tries_left);
+            let state: Zeroizing<[u8; PIN_STATE]> =
+                Zeroizing::new([u8::from(pin.enabled), a, b, c, d, e, f, g, h, pin.tries_left, puk_tries]);
+            out.fixed(&*state)?;
         }
         out.count(self.naas.len())?;
         for naa in &self.naas {
