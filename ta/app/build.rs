@@ -15,7 +15,7 @@ const INSTANCE_KEEP_ALIVE: u32 = 1 << 4;
 
 /// Heap and stack in bytes. Measured: docs/optee.md.
 const HEAP: u32 = 2 * 1024 * 1024;
-const STACK: u32 = 128 * 1024;
+const STACK: u32 = 64 * 1024;
 
 /// Errors alone.
 const TRACE_LEVEL: i32 = 1;
