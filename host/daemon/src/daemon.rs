@@ -142,6 +142,10 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// What a user is told of a card whose enabled profile cannot be read.
+pub(crate) const DAMAGED_PROFILE: &str = "what is stored of the enabled profile is damaged: a modem sees a card without a \
+     profile; enable another one, or disable and delete this one and download it again";
+
 /// Runs the daemon until `stop` is ready: takes the card away from the modem, then lets go of it.
 ///
 /// Errors: the card cannot be opened, the socket is in use, the bridge ended by itself.
@@ -151,6 +155,9 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> anyhow::Resu
     let slot =
         Slot::start(Wire::new(card), SlotConfig { patience: config.patience }).context("starting the card's thread")?;
     let hello = slot.hello().await.context("asking the card who it is")?;
+    if hello.profile_damaged {
+        tracing::warn!("{DAMAGED_PROFILE}");
+    }
     let server = Server::bind(&socket)?;
     tracing::info!(state = ?hello.state, socket = %socket.display(), "card is in the slot");
     let (stopping, stopped) = watch::channel(false);

@@ -53,7 +53,11 @@ impl TeeSession for FakeSession {
         let answer = match script.failures.pop_front() {
             Some(failure) => failure?,
             None => match Request::decode(request).unwrap() {
-                Request::Hello => Response::Hello(Hello { state: State::Factory, features: Features::default() }),
+                Request::Hello => Response::Hello(Hello {
+                    state: State::Factory,
+                    features: Features::default(),
+                    profile_damaged: false,
+                }),
                 Request::PowerUp(_) => Response::Atr(vec![0x3B, 0x00]),
                 _ => Response::Done,
             },

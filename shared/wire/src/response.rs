@@ -28,6 +28,9 @@ pub struct Hello {
     pub state: State,
     /// What it can do, and what its storage is good for.
     pub features: Features,
+    /// What is stored of the enabled profile is damaged: the card works as without an enabled profile until another one is
+    /// enabled.
+    pub profile_damaged: bool,
 }
 
 /// Life-cycle state of a card.
@@ -97,7 +100,8 @@ pub enum Error {
     BadIdentity = 5,
     /// This build does not import keys.
     ImportNotSupported = 6,
-    /// Stored state is damaged or missing. The card does nothing until it is repaired; nothing was overwritten.
+    /// Stored state other than that of a profile is damaged or missing. The card does nothing until it is repaired; nothing
+    /// was overwritten.
     StoreCorrupt = 7,
     /// The storage cannot be reached or written.
     StoreUnavailable = 8,
@@ -152,6 +156,7 @@ const TRANSMITTED_HEADER: usize = 10;
 
 const ROLLBACK_PROTECTION: u32 = 1 << 0;
 const IDENTITY_IMPORT: u32 = 1 << 1;
+const PROFILE_DAMAGED: u32 = 1 << 2;
 const PROACTIVE_PENDING: u8 = 1 << 0;
 const CARD_CHANGED: u8 = 1 << 1;
 
@@ -212,10 +217,11 @@ impl Response {
         match self {
             Response::Error(error) => out.try_push(error.code())?,
             Response::Hello(hello) => {
-                let features = (if hello.features.rollback_protection { ROLLBACK_PROTECTION } else { 0 })
-                    | (if hello.features.identity_import { IDENTITY_IMPORT } else { 0 });
+                let flags = (if hello.features.rollback_protection { ROLLBACK_PROTECTION } else { 0 })
+                    | (if hello.features.identity_import { IDENTITY_IMPORT } else { 0 })
+                    | (if hello.profile_damaged { PROFILE_DAMAGED } else { 0 });
                 out.try_extend(&[0, kind::HELLO, version::MIN, version::CURRENT])?;
-                out.try_extend(&features.to_be_bytes())?;
+                out.try_extend(&flags.to_be_bytes())?;
                 match &hello.state {
                     State::Factory => out.try_push(0)?,
                     State::Personalized(eid) => {
@@ -249,7 +255,7 @@ impl Response {
 fn hello(fields: &mut Fields<'_>) -> Result<Hello, DecodeError> {
     let _min = fields.u8("min")?;
     let _current = fields.u8("current")?;
-    let features = fields.u32("features")?;
+    let flags = fields.u32("flags")?;
     let state = match fields.u8("state")? {
         0 => State::Factory,
         1 => State::Personalized(fields.array("eid")?),
@@ -258,8 +264,9 @@ fn hello(fields: &mut Fields<'_>) -> Result<Hello, DecodeError> {
     Ok(Hello {
         state,
         features: Features {
-            rollback_protection: features & ROLLBACK_PROTECTION != 0,
-            identity_import: features & IDENTITY_IMPORT != 0,
+            rollback_protection: flags & ROLLBACK_PROTECTION != 0,
+            identity_import: flags & IDENTITY_IMPORT != 0,
         },
+        profile_damaged: flags & PROFILE_DAMAGED != 0,
     })
 }

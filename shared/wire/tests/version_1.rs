@@ -66,6 +66,7 @@ fn responses() {
         &Response::Hello(Hello {
             state: State::Personalized(EID),
             features: Features { rollback_protection: true, identity_import: false },
+            profile_damaged: false,
         }),
         &hex!("01 00 01 01 01 00000001 01 89049032123451234512345678901235"),
     );
@@ -73,8 +74,17 @@ fn responses() {
         &Response::Hello(Hello {
             state: State::Factory,
             features: Features { rollback_protection: false, identity_import: true },
+            profile_damaged: false,
         }),
         &hex!("01 00 01 01 01 00000002 00"),
+    );
+    response(
+        &Response::Hello(Hello {
+            state: State::Personalized(EID),
+            features: Features { rollback_protection: true, identity_import: false },
+            profile_damaged: true,
+        }),
+        &hex!("01 00 01 01 01 00000005 01 89049032123451234512345678901235"),
     );
     response(&Response::Atr(vec![0x3B, 0x00]), &hex!("01 00 02 00000002 3B00"));
     response(&Response::Done, &hex!("01 00 03"));

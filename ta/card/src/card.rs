@@ -22,8 +22,11 @@ pub struct Card<R: Rng, S: Store> {
 /// A card that has booted.
 struct Running {
     euicc: Euicc,
-    /// The enabled profile, unless it is still to be loaded.
+    /// The enabled profile, unless it is still to be loaded or damaged.
     profile: Option<Profile>,
+    /// What is stored of the enabled profile is damaged. The card runs as without one, so that the LPA can disable it,
+    /// delete it and enable another.
+    damaged: bool,
     /// Another profile was enabled: it is loaded before the next command.
     to_load: bool,
     /// The modem's interface, while it has power.
@@ -97,7 +100,7 @@ impl<R: Rng, S: Store> Card<R, S> {
     }
 
     /// Executes one command APDU; the response is whole. Errors: a card that did not boot, an interface without
-    /// power, a profile that was enabled and cannot be loaded (the next command tries again).
+    /// power, storage or memory that cannot load the profile that was enabled (the next command tries again).
     pub fn transmit(&mut self, interface: Interface, command: &[u8]) -> Result<Response, Error> {
         let running = self.state.as_mut().map_err(|error| *error)?;
         running.transmit(&mut self.platform, interface, command)
@@ -182,9 +185,10 @@ impl<R: Rng, S: Store> Card<R, S> {
 
     fn hello(&mut self) -> Result<Hello, Error> {
         let rollback_protection = self.platform.rollback_protection;
-        let state = self.running()?.euicc.eid().map_or(State::Factory, State::Personalized);
+        let running = self.running()?;
+        let state = running.euicc.eid().map_or(State::Factory, State::Personalized);
         let features = Features { rollback_protection, identity_import: cfg!(feature = "import-identity") };
-        Ok(Hello { state, features })
+        Ok(Hello { state, features, profile_damaged: running.damaged })
     }
 
     /// Executes commands in order, until one answers with data or with another status word than 9000.
@@ -212,8 +216,18 @@ impl<R: Rng, S: Store> Card<R, S> {
 
 impl Running {
     fn new(store: &dyn Store, euicc: Euicc, enabled: Option<ProfileSlot>) -> Result<Self, StoreError> {
-        let profile = enabled.map(|slot| Profile::load(store, slot)).transpose()?;
-        Ok(Running { euicc, profile, to_load: false, modem: None, lpa: None, suspended: None, card_changed: false })
+        let mut running = Running {
+            euicc,
+            profile: None,
+            damaged: false,
+            to_load: false,
+            modem: None,
+            lpa: None,
+            suspended: None,
+            card_changed: false,
+        };
+        running.load(store, enabled)?;
+        Ok(running)
     }
 
     /// Takes the power from an interface. What the modem suspended is kept, everything else is forgotten.
@@ -295,6 +309,7 @@ impl Running {
             interface.profile_gone();
         }
         self.suspended = None;
+        self.damaged = false;
         let told = self.modem.as_mut().is_some_and(|modem| modem.session.profile_switched(refresh));
         self.card_changed |= !told;
         self.to_load = true;
@@ -303,9 +318,18 @@ impl Running {
     /// Loads the enabled profile after a switch. Errors: it cannot be read; the next call tries again.
     fn load_enabled(&mut self, store: &dyn Store) -> Result<(), StoreError> {
         if self.to_load {
-            self.profile = self.euicc.enabled().map(|slot| Profile::load(store, slot)).transpose()?;
+            self.load(store, self.euicc.enabled())?;
             self.to_load = false;
         }
+        Ok(())
+    }
+
+    /// Loads the profile in `slot`, if there is one to be loaded. Damage is noted; it is no error. Errors: storage that
+    /// cannot be reached; out of memory.
+    fn load(&mut self, store: &dyn Store, slot: Option<ProfileSlot>) -> Result<(), StoreError> {
+        let loaded = slot.map(|slot| Profile::load(store, slot)).transpose();
+        self.damaged = matches!(loaded, Err(StoreError::Corrupt(_)));
+        self.profile = if self.damaged { None } else { loaded? };
         Ok(())
     }
 }

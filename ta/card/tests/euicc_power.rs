@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use teuicc_apdu::{StatusWord, encode_command};
 use teuicc_card::testing::{MemoryStore, PowerCut, SeededRng};
-use teuicc_card::{Card, ObjectId, Platform, Store, StoreError};
+use teuicc_card::{Card, ObjectId, Platform, ProfileSlot, Store, StoreError};
 use teuicc_rsp::aid;
+use teuicc_rsp::codes::{EuiccMemoryResetResult, ProfileState};
 use teuicc_rsp::crypto::Curve;
 use teuicc_rsp::es10::*;
 use teuicc_rsp::metadata::{Nickname, NotificationEvent};
@@ -311,19 +312,87 @@ fn after_an_installation_that_failed_the_slot_is_clean() {
 }
 
 #[test]
-fn a_listed_profile_without_its_objects_is_damage() {
+fn without_its_registry_a_card_is_damaged() {
     let pki = Pki::new(Curve::P256);
-    let flash = card(&pki, true);
-    let lost = flash.keys().filter(|id| !matches!(id, ObjectId::Changes(_) | ObjectId::Identity));
-    for id in lost {
+    let mut damaged = card(&pki, true);
+    damaged.remove(&ObjectId::Registry).unwrap();
+    let store = MemoryStore::new();
+    store.restore(damaged.clone());
+    let mut card = teuicc_card::Card::boot(teuicc_card::testing::platform(store.clone(), 1));
+    let response = ask(&mut card, &teuicc_wire::Request::Hello);
+    assert_eq!(response, teuicc_wire::Response::Error(teuicc_wire::Error::StoreCorrupt));
+    assert_eq!(store.snapshot(), damaged, "nothing is overwritten");
+}
+
+fn is_profile_damaged(device: &mut Device) -> bool {
+    match ask(&mut device.card, &teuicc_wire::Request::Hello) {
+        teuicc_wire::Response::Hello(hello) => hello.profile_damaged,
+        response => panic!("{response:?}"),
+    }
+}
+
+/// A card of two profiles, the second one enabled, without an object of a profile; which slot it belonged to.
+fn without_objects_of_profiles(pki: &Pki) -> impl Iterator<Item = (ObjectId, ProfileSlot, Device)> {
+    let flash = card(pki, true);
+    let objects: Vec<_> = flash.keys().copied().collect();
+    objects.into_iter().filter_map(move |id| {
+        let (ObjectId::Base(slot) | ObjectId::Hot(slot)) = id else { return None };
         let store = MemoryStore::new();
         let mut damaged = flash.clone();
-        damaged.remove(id);
+        damaged.remove(&id);
         store.restore(damaged.clone());
-        let mut card = teuicc_card::Card::boot(teuicc_card::testing::platform(store.clone(), 1));
-        let response = ask(&mut card, &teuicc_wire::Request::Hello);
-        assert_eq!(response, teuicc_wire::Response::Error(teuicc_wire::Error::StoreCorrupt), "{id:?}");
-        assert_eq!(store.snapshot(), damaged, "nothing is overwritten");
+        let device = Device::boot(store.clone());
+        assert_eq!(store.snapshot(), damaged, "{id:?}: nothing is overwritten");
+        Some((id, slot, device))
+    })
+}
+
+#[test]
+fn a_damaged_profile_takes_nothing_else_with_it() {
+    let pki = Pki::new(Curve::P256);
+    let mut tried = 0;
+    for (id, slot, mut device) in without_objects_of_profiles(&pki) {
+        let enabled = slot.number() == 1;
+        assert_eq!(is_profile_damaged(&mut device), enabled, "{id:?}");
+        let listed = device.profiles();
+        let states: Vec<_> = listed.iter().map(|profile| (profile.iccid, profile.profile_state)).collect();
+        let expected = [(A, ProfileState::Disabled), (B, ProfileState::Enabled)];
+        assert_eq!(states, expected.map(|(iccid, state)| (Some(digits(iccid)), Some(state))), "{id:?}");
+        let named = |at: usize| listed[at].profile_name.is_some();
+        let without_name = matches!(id, ObjectId::Base(_)).then_some(usize::from(enabled));
+        assert_eq!([named(0), named(1)], [without_name != Some(0), without_name != Some(1)], "{id:?}");
+
+        if enabled {
+            assert_eq!(device.enable(A, false), 0, "{id:?}: the other one");
+            assert!(!is_profile_damaged(&mut device));
+        } else {
+            assert_eq!(device.enable(A, false), 127, "{id:?}: the damaged one");
+            assert_eq!(device.disable(B, false), 0);
+            assert_eq!(device.enable(B, false), 0);
+        }
+        let damaged = if enabled { B } else { A };
+        assert_eq!(device.delete(damaged), 0, "{id:?}");
+        device.install(&pki, &TestProfile::new(damaged));
+        assert_eq!(device.enable(damaged, false), 0);
+        device.reboot();
+        assert!(!is_profile_damaged(&mut device));
+        tried += 1;
+    }
+    assert_eq!(tried, 4);
+}
+
+#[test]
+fn a_damaged_profile_can_be_disabled_and_is_reset_with_the_others() {
+    let pki = Pki::new(Curve::P256);
+    for (id, slot, mut device) in without_objects_of_profiles(&pki) {
+        if slot.number() == 1 {
+            assert_eq!(device.disable(B, false), 0, "{id:?}");
+            assert!(!is_profile_damaged(&mut device));
+        }
+        let reset = EuiccMemoryResetRequest { reset_options: ResetOptions::DELETE_OPERATIONAL_PROFILES };
+        let response: EuiccMemoryResetResponse = device.call(&reset.encode().unwrap());
+        assert_eq!(response.result, EuiccMemoryResetResult::Ok, "{id:?}");
+        assert!(device.profiles().is_empty());
     }
 }
 

@@ -1,5 +1,6 @@
 //! `teuicc card`: the factory.
 
+use crate::daemon::DAMAGED_PROFILE;
 use crate::factory::{self, ExternalChain, Settings};
 use crate::home::Home;
 use crate::{reach, report};
@@ -124,10 +125,12 @@ fn status(home: &Home, json: bool) -> anyhow::Result<()> {
     let rollback = hello.features.rollback_protection;
     report::result(
         json,
-        json!({ "ok": true, "eid": eid, "rollback_protection": rollback, "identity_import": hello.features.identity_import }),
+        json!({ "ok": true, "eid": eid, "rollback_protection": rollback, "identity_import": hello.features.identity_import,
+                "profile_damaged": hello.profile_damaged }),
         || {
             let eid = eid.clone().map_or_else(|| "not personalized".to_owned(), |eid| format!("EID {eid}"));
-            format!("{eid}\nrollback protection of its storage: {}", if rollback { "yes" } else { "no" })
+            let damaged = if hello.profile_damaged { format!("\n{DAMAGED_PROFILE}") } else { String::new() };
+            format!("{eid}\nrollback protection of its storage: {}{damaged}", if rollback { "yes" } else { "no" })
         },
     );
     Ok(())

@@ -1,5 +1,6 @@
 //! `teuicc lpa`: profiles, for the user of a device.
 
+use crate::daemon::DAMAGED_PROFILE;
 use crate::home::Home;
 use crate::terminal::Terminal;
 use crate::{reach, report};
@@ -119,8 +120,12 @@ enum Notifications {
 
 pub(super) fn run(home: &Home, arguments: &Arguments, json: bool) -> anyhow::Result<()> {
     let mut link = reach::card(home)?;
-    if link.hello()?.state == State::Factory {
+    let hello = link.hello()?;
+    if hello.state == State::Factory {
         bail!("the card is not personalized yet; do it with: teuicc card personalize");
+    }
+    if hello.profile_damaged {
+        tracing::warn!("{DAMAGED_PROFILE}");
     }
     let mut card = LinkCard::power_up(link.as_mut()).context("powering the card's LPA interface")?;
     let card = &mut card;

@@ -113,6 +113,15 @@ impl Outcome {
         }
     }
 
+    /// Panics unless the command succeeded and said each of `parts` beside its result.
+    #[track_caller]
+    pub(crate) fn warned(&self, parts: &[&str]) {
+        assert!(self.succeeded(), "this should have worked:\n{}", self.describe());
+        for part in parts {
+            assert!(self.stderr.contains(part), "the warning should say {part:?}:\n{}", self.describe());
+        }
+    }
+
     /// The JSON objects of standard output, one a line.
     #[track_caller]
     pub(crate) fn objects(&self) -> Vec<Value> {

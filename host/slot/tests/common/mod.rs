@@ -50,7 +50,11 @@ impl Exchange for FakeCard {
         let request = Request::decode(request).unwrap();
         state.requests.push(format!("{request:?}"));
         let response = match request {
-            Request::Hello => Response::Hello(Hello { state: State::Personalized(EID), features: Features::default() }),
+            Request::Hello => Response::Hello(Hello {
+                state: State::Personalized(EID),
+                features: Features::default(),
+                profile_damaged: false,
+            }),
             Request::PowerUp(_) => Response::Atr(ATR.to_vec()),
             Request::PowerDown(_) | Request::Personalize(_) => Response::Done,
             Request::FactoryRequest(_) => Response::CertificateRequest(vec![0x30, 0x00]),

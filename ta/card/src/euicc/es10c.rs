@@ -358,7 +358,11 @@ fn write_profile_info(
         return Ok(known.write(writer)?);
     }
     let stored = Profile::load_metadata(store, entry.slot)?;
-    let metadata = entry.updated(StoreMetadata::parse(&stored)?)?;
+    let Some(metadata) = stored.as_deref().and_then(|stored| StoreMetadata::parse(stored).ok()) else {
+        // Damaged: what the registry knows is enough to disable and delete it.
+        return Ok(known.write(writer)?);
+    };
+    let metadata = entry.updated(metadata)?;
     let info = ProfileInfo {
         service_provider_name: tag_list.give(0x91, Some(metadata.service_provider_name)),
         profile_name: tag_list.give(0x92, Some(metadata.profile_name)),

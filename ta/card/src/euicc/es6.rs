@@ -66,7 +66,7 @@ impl Euicc {
         let mut next = self.registry.duplicate()?;
         let entry = next.profile_mut(slot).ok_or(Failure::Internal)?;
         if let Some(rules) = update.profile_policy_rules {
-            let stored = Profile::load_metadata(env.store, slot).map_err(Failure::from)?;
+            let stored = Profile::load_metadata(env.store, slot).map_err(Failure::from)?.ok_or(Failure::Internal)?;
             let metadata = StoreMetadata::parse(&stored)?;
             if !self.may_have(rules, metadata.profile_owner.as_ref(), Some(slot)) {
                 return Err(Stop::Refused(StatusWord::CONDITIONS_OF_USE));

@@ -196,7 +196,7 @@ impl Euicc {
             stale: false,
             leftovers: false,
         };
-        euicc.check_store(store)?;
+        euicc.remove_leftovers(store)?;
         Ok(euicc)
     }
 
@@ -327,22 +327,14 @@ impl Euicc {
             self.leftovers = true;
         }
         if core::mem::take(&mut self.leftovers) {
-            self.check_store(env.store).inspect_err(|_| self.leftovers = true)?;
+            self.remove_leftovers(env.store).inspect_err(|_| self.leftovers = true)?;
         }
         Ok(())
     }
 
-    /// Checks that every listed profile has its objects, and removes the objects of others. What cannot be removed is
-    /// left for later.
-    fn check_store(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
+    /// Removes the objects of profiles that are not listed. What cannot be removed is left for later.
+    fn remove_leftovers(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
         let stored = store.list()?;
-        for entry in &self.registry.profiles {
-            for id in [ObjectId::Base(entry.slot), ObjectId::Hot(entry.slot)] {
-                if !stored.contains(&id) {
-                    return Err(StoreError::Corrupt(id));
-                }
-            }
-        }
         for slot in ProfileSlot::all().filter(|slot| self.registry.profile(*slot).is_none()) {
             for id in [ObjectId::Base(slot), ObjectId::Changes(slot), ObjectId::Hot(slot)] {
                 if stored.contains(&id) && store.remove(id).is_err() {

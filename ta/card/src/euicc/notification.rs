@@ -83,7 +83,8 @@ impl Euicc {
         Ok(NotificationSentResponse { result }.encode()?)
     }
 
-    /// Adds the notifications that the profile in `slot` is configured for to `next`.
+    /// Adds the notifications that the profile in `slot` is configured for to `next`: none if its metadata, which name
+    /// the recipients, are damaged.
     pub(super) fn notify_of(
         &self,
         env: &Env<'_>,
@@ -92,7 +93,9 @@ impl Euicc {
         event: NotificationEvent,
     ) -> Result<(), Failure> {
         let stored = Profile::load_metadata(env.store, slot)?;
-        let metadata = StoreMetadata::parse(&stored)?;
+        let Some(metadata) = stored.as_deref().and_then(|stored| StoreMetadata::parse(stored).ok()) else {
+            return Ok(());
+        };
         let chain = self.registry.profile(slot).ok_or(Failure::Internal)?.chain;
         notify_configured(next, &metadata, chain, event, "")
     }

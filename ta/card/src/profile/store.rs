@@ -92,12 +92,17 @@ impl Profile {
         Profile::load(store, self.slot).map(drop)
     }
 
-    /// Only the metadata (BF25) of a stored profile, without building its files.
+    /// Only the metadata (BF25) of a stored profile, without building its files. `None` if they are damaged: the user
+    /// must still be able to see the profile, and to get rid of it.
     ///
-    /// Errors: as [`Profile::load`].
-    pub(crate) fn load_metadata(store: &dyn Store, slot: ProfileSlot) -> Result<Vec<u8>, StoreError> {
+    /// Errors: unreachable storage; out of memory.
+    pub(crate) fn load_metadata(store: &dyn Store, slot: ProfileSlot) -> Result<Option<Vec<u8>>, StoreError> {
         let id = ObjectId::Base(slot);
-        Decoder::new(&required(store, id)?, VERSION, id)?.bytes(MAX_METADATA)
+        let read = required(store, id).and_then(|base| Decoder::new(&base, VERSION, id)?.bytes(MAX_METADATA));
+        match read {
+            Err(StoreError::Corrupt(_)) => Ok(None),
+            read => read.map(Some),
+        }
     }
 
     /// Writes PIN states, sequence numbers and the changed files that a terminal rewrites all the time: 1 replace.
@@ -294,8 +299,8 @@ impl Profile {
             let belongs = self.is_hot(index) == hot;
             let file = self.files.get_mut(usize::from(index.0)).filter(|_| belongs).ok_or(corrupt)?;
             let fits = match file.kind {
-                FileKind::BerTlv(max) => {
-                    file.link.is_none() && u32::try_from(content.len()).is_ok_and(|len| len <= max)
+                FileKind::BerTlv(max) if file.link.is_none() => {
+                    u32::try_from(content.len()).is_ok_and(|len| len <= max)
                 }
                 _ => content.len() == file.content.len(),
             };

@@ -90,6 +90,30 @@ fn a_file_that_a_modem_rewrites_keeps_its_life_cycle() {
     assert_eq!(bench.sw("00A4000C026F7E"), 0x6283);
 }
 
+/// The life cycle is a link's own, the content is not.
+#[test]
+fn a_link_keeps_its_life_cycle() {
+    let mut profile = rules::administered();
+    for (fid, target) in [(0x6F60, 0x2F40), (0x6F61, 0x2F30)] {
+        let target = profile.files.iter().position(|file| file.fid == target).unwrap();
+        let kind = profile.files[target].kind;
+        let link = rules::add_ef(&mut profile, rules::TELECOM, fid, kind, rules::ADMIN_EF, b"");
+        link.link = Some(FileIndex(target.try_into().unwrap()));
+    }
+    let mut bench = Bench::with(profile);
+    verify_adm(&mut bench);
+    bench.ok("00A4000C027F10");
+    bench.ok("00040000026F60");
+    bench.ok("00040000026F61");
+    bench.reboot();
+    bench.ok("00A4000C027F10");
+    assert_eq!([bench.sw("00A4000C026F60"), bench.sw("00A4000C026F61")], [0x6283, 0x6283]);
+    for target in ["00A4000C022F40", "00A4000C022F30"] {
+        bench.ok("00A4000C023F00");
+        bench.ok(target);
+    }
+}
+
 #[test]
 fn a_terminated_ef_can_only_be_selected() {
     let mut bench = bench();

@@ -1,8 +1,8 @@
 //! The card behind `teuicc-wire`: batches, flags, errors.
 
-use crate::{Bench, SLOT, hex};
-use teuicc_card::testing::{MemoryStore, platform, profile};
-use teuicc_card::{Card, ObjectId};
+use crate::{Bench, hex};
+use teuicc_card::testing::{MemoryStore, platform};
+use teuicc_card::{Card, ObjectId, Store};
 use teuicc_wire::{Commands, Error, Interface, Request, Response, State, Transmitted, encode_commands};
 
 fn ask(bench: &mut Bench, request: &Request<'_>) -> Response {
@@ -67,11 +67,9 @@ fn what_is_no_request_is_refused() {
 #[test]
 fn a_card_that_does_not_boot_says_why_to_everything() {
     let mut store = MemoryStore::new();
-    profile::store(&mut store, profile::profile(SLOT)).unwrap();
-    let mut objects = store.snapshot();
-    objects.remove(&ObjectId::Hot(SLOT));
-    store.restore(objects.clone());
-    let card = Card::boot_with_profile(platform(store.clone(), 1), SLOT);
+    store.replace(ObjectId::Identity, &[0xFF]).unwrap();
+    let objects = store.snapshot();
+    let card = Card::boot(platform(store.clone(), 1));
     let mut bench = Bench { card, store };
     for request in [Request::Hello, Request::PowerUp(Interface::Lpa), Request::PowerDown(Interface::Modem)] {
         assert_eq!(ask(&mut bench, &request), Response::Error(Error::StoreCorrupt));
