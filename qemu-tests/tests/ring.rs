@@ -684,6 +684,24 @@ fn strangers_and_malformed_calls_are_refused() {
     show("malformed calls", found);
 }
 
+/// There is one card in OP-TEE, whatever folders its daemons have.
+#[test]
+fn one_process_at_a_time_has_the_card() {
+    let Some(image) = main_image() else { return };
+    let mut machine = Machine::boot(&image, &Disk::empty(&image).unwrap()).unwrap();
+    let daemon = "teuiccd --home /tmp/one --tee optee --no-modem >/tmp/log 2>&1 </dev/null &";
+    machine.run(&as_user(CLIENT, daemon)).unwrap().success().unwrap();
+    let started =
+        "( for _ in $(seq 100); do [ -S /tmp/one/teuiccd.sock ] && exit; sleep 0.1; done; cat /tmp/log; exit 1 )";
+    machine.run(started).unwrap().success().unwrap();
+    let status = |home: &str| as_user(CLIENT, &format!("teuicc --home {home} card status --tee optee 2>&1"));
+    let through_it = machine.run(&status("/tmp/one")).unwrap();
+    assert_eq!(through_it.code, 0, "{}", through_it.text());
+    let beside = machine.run(&status("/tmp/other")).unwrap();
+    assert_eq!(beside.code, 1, "{}", beside.text());
+    assert!(beside.text().contains("in use by another teuicc or teuiccd"), "{}", beside.text());
+}
+
 /// pcscd on this machine, with vpcd's reader. Ended when the value is dropped.
 struct Pcscd(Child);
 

@@ -38,6 +38,7 @@ pub fn card(home: &Home) -> anyhow::Result<Box<dyn CardLink>> {
 
 /// Opens the card of `home` in this process, which is called `owner` when others find it in use.
 pub fn open_here(home: &Home, owner: &str) -> anyhow::Result<Box<dyn Exchange>> {
+    std::fs::create_dir_all(home.folder()).with_context(|| format!("making {}", home.folder().display()))?;
     match home.tee() {
         Tee::Software => software(home, owner),
         Tee::Optee => optee(),
@@ -48,7 +49,6 @@ pub fn open_here(home: &Home, owner: &str) -> anyhow::Result<Box<dyn Exchange>> 
 fn software(home: &Home, owner: &str) -> anyhow::Result<Box<dyn Exchange>> {
     use teuicc_slot::software::{Options, SoftwareTee};
     let folder = home.card();
-    std::fs::create_dir_all(home.folder()).with_context(|| format!("making {}", home.folder().display()))?;
     let card = SoftwareTee::open(&folder, &Options { owner: owner.to_owned() })
         .with_context(|| format!("opening the card in {}", folder.display()))?;
     Ok(Box::new(card))
@@ -62,7 +62,7 @@ fn software(_: &Home, _: &str) -> anyhow::Result<Box<dyn Exchange>> {
 #[cfg(feature = "optee")]
 fn optee() -> anyhow::Result<Box<dyn Exchange>> {
     use teuicc_slot::optee::{Client, Optee};
-    Ok(Box::new(Optee::open(Client).context("opening the card in OP-TEE")?))
+    Ok(Box::new(Client::exclusive().and_then(Optee::open).context("opening the card in OP-TEE")?))
 }
 
 #[cfg(not(feature = "optee"))]

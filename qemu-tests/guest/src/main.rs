@@ -28,7 +28,7 @@ fn main() -> ExitCode {
 }
 
 fn relay(address: &str) -> Result<(), Box<dyn std::error::Error>> {
-    let mut tee = Optee::open(Client)?;
+    let mut tee = Optee::open(Client::default())?;
     let mut stream = TcpStream::connect(address)?;
     stream.set_nodelay(true)?;
     loop {

@@ -4,7 +4,12 @@ use super::{Tee, TeeError, TeeSession, UUID};
 use optee_teec::{
     ConnectionMethods, Context, Error, ErrorKind, Operation, ParamNone, ParamTmpRef, Session as TeecSession, Uuid,
 };
+use rustix::fs::FlockOperation;
+use std::fs::File;
 use teuicc_wire::TEE_COMMAND;
+
+/// The TEE's device, as its driver names it.
+const DEVICE: &str = "/dev/tee0";
 
 /// TEE_ERROR_STORAGE_NOT_AVAILABLE: loading the trusted application needs a supplicant.
 const STORAGE_NOT_AVAILABLE: u32 = 0xF010_0003;
@@ -13,7 +18,24 @@ const CORRUPT_OBJECT: u32 = 0xF010_0001;
 
 /// The TEE of this machine.
 #[derive(Debug, Default)]
-pub struct Client;
+pub struct Client {
+    /// Locked as long as it is open.
+    _device: Option<File>,
+}
+
+impl Client {
+    /// The TEE for this process alone: there is one card in it, and two daemons would give it to two modems. The system
+    /// gives the lock back when the process ends, however it ends.
+    ///
+    /// Errors: another process has it; the device cannot be opened or locked.
+    pub fn exclusive() -> Result<Self, TeeError> {
+        let device = File::open(DEVICE).map_err(|error| TeeError::NoTee(error.to_string()))?;
+        rustix::fs::flock(&device, FlockOperation::NonBlockingLockExclusive).map_err(|error| {
+            if error == rustix::io::Errno::WOULDBLOCK { TeeError::InUse } else { TeeError::NoTee(error.to_string()) }
+        })?;
+        Ok(Client { _device: Some(device) })
+    }
+}
 
 /// A session of [`Client`].
 pub struct Session(TeecSession);

@@ -38,6 +38,9 @@ pub enum TeeError {
     /// There is no TEE, or its driver or its device cannot be used.
     #[error("no TEE can be reached ({0}): is its driver loaded, and may this user open /dev/tee0?")]
     NoTee(String),
+    /// Another process has the card.
+    #[error("the card in the TEE is in use by another teuicc or teuiccd, with another home (it has locked /dev/tee0)")]
+    InUse,
     /// The trusted application is not installed, or no supplicant runs that could load it.
     #[error("the trusted application {UUID} cannot be loaded ({0}): is it installed, and does tee-supplicant run?")]
     NotLoaded(String),
