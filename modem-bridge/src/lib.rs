@@ -7,15 +7,18 @@
 //! | module | interface |
 //! | --- | --- |
 //! | [`json`] | lines of JSON: the helper of wwand-rsim, for routers |
+//! | [`qmi`] | QMI UIM Remote: phones and modules by Qualcomm, over QRTR, QMUX and MBIM |
 //! | [`rspro`] | RSPRO of osmo-remsim: the card in a bank, for clients at modems elsewhere |
 //! | [`sap`] | SAP, the SIM Access Profile, without Bluetooth: for modules that are SAP clients |
 //! | [`vpcd`] | the virtual PC/SC reader of vsmartcard: pcscd and everything behind it |
 //! | `testing` | the modem emulator, the modem side of each interface, and a network (feature `testing`) |
-#![forbid(unsafe_code)]
+// Only `qmi::qrtr::socket` is exempt.
+#![deny(unsafe_code)]
 
 pub mod endpoint;
 pub mod json;
 mod port;
+pub mod qmi;
 pub mod rspro;
 pub mod sap;
 mod session;

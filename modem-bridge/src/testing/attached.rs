@@ -2,11 +2,13 @@
 
 use super::ModemSide;
 use super::json::JsonClient;
+use super::qmi::QmiModem;
 use super::rspro::RemSim;
 use super::sap::SapClient;
 use super::vpcd::VpcdHost;
 use crate::status::{BridgeError, Status};
-use crate::{Endpoint, json, rspro, sap, vpcd};
+use crate::{Endpoint, json, qmi, rspro, sap, vpcd};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -26,6 +28,8 @@ const INSERTION: Duration = Duration::from_secs(10);
 pub enum Kind {
     /// The virtual PC/SC reader of vsmartcard.
     Vpcd,
+    /// QMI UIM Remote, over QMUX on a pseudoterminal.
+    Qmi,
     /// osmo-remsim's protocol.
     Rspro,
     /// The SIM Access Profile, over TCP.
@@ -36,13 +40,14 @@ pub enum Kind {
 
 impl Kind {
     /// Every one.
-    pub const ALL: &[Kind] = &[Kind::Vpcd, Kind::Rspro, Kind::Sap, Kind::Json];
+    pub const ALL: &[Kind] = &[Kind::Vpcd, Kind::Qmi, Kind::Rspro, Kind::Sap, Kind::Json];
 
     /// What it is called.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Kind::Vpcd => "vpcd",
+            Kind::Qmi => "qmi",
             Kind::Rspro => "rspro",
             Kind::Sap => "sap",
             Kind::Json => "json",
@@ -59,6 +64,15 @@ impl Kind {
                 let bridge = Running::start(slot, |slot, status, end| vpcd::run(slot, config, status, end))?;
                 reader.await_card(INSERTION)?;
                 Ok(Attached { modem: Box::new(reader), bridge })
+            }
+            Kind::Qmi => {
+                let mut modem = QmiModem::qmux()?;
+                let config = qmi::Config::new(qmi::Modem::Qmux { device: modem.device(), proxy: false });
+                let bridge = Running::start(slot, |slot, status, end| {
+                    qmi::run(BTreeMap::from([(qmi::ModemSlot::default(), slot)]), config, status, end)
+                })?;
+                modem.await_card(INSERTION)?;
+                Ok(Attached { modem: Box::new(modem), bridge })
             }
             Kind::Rspro => {
                 let (mut network, config) = RemSim::new()?;

@@ -6,6 +6,7 @@
 //! | [`attached`] | a bridge that runs, with the modem's side of it |
 //! | [`frames`] | every reader of what a peer sends, on any bytes |
 //! | [`json`] | the client's side of JSON lines |
+//! | [`qmi`] | the modem's side of QMI UIM Remote |
 //! | [`rspro`] | the server's and a client's side of RSPRO |
 //! | [`sap`] | the client's side of SAP |
 //! | [`vpcd`] | the reader's side of vpcd |
@@ -17,6 +18,7 @@ pub mod frames;
 pub mod json;
 pub mod modem;
 pub mod network;
+pub mod qmi;
 pub mod rspro;
 pub mod sap;
 pub mod transport;
