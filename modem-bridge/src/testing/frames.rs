@@ -1,6 +1,8 @@
 //! Everything that reads what a peer sends, on bytes from anywhere, with the machine behind it and a card that answers at
 //! once. For fuzzing: nothing here may panic, and no peer may get an answer that it has not asked for.
 
+mod qmi;
+
 use crate::json::codec::{Line, Lines, Request};
 use crate::rspro::ipa::{Ipa, Received};
 use crate::rspro::pdu::{Component, Identity, Message as Rspro, Pdu, SlotId};
@@ -21,12 +23,15 @@ const BANK: SlotId = SlotId { id: 1, slot: 0 };
 pub fn drive(bytes: &[u8]) -> usize {
     let [reader, cut, stream @ ..] = bytes else { return 0 };
     let pieces = stream.chunks(usize::from(*cut).max(1));
-    match reader % 5 {
+    match reader % 8 {
         0 => drive_vpcd(pieces),
         1 => drive_rspro_client(pieces),
         2 => drive_rspro_server(pieces),
         3 => drive_sap(pieces),
-        _ => drive_json(pieces),
+        4 => drive_json(pieces),
+        5 => qmi::drive_qmux(pieces),
+        6 => qmi::drive_mbim(pieces),
+        _ => qmi::drive_qrtr(stream),
     }
 }
 
@@ -236,13 +241,14 @@ mod tests {
               \x00\x04\x02\x3f\x00\x00\x09\x00\x00\x00\x0b\x00\x00\x00\x0d\x00\x00\x00\x0f\x00\x00\x00\x02\x00\x00\x00",
             b"{\"op\":\"power_up\"}\n{\"op\":\"tpdu\",\"data\":\"00a40004023f00\"}\n{\"op\":\"status\"}\n{\"op\":\"power_down\"}\n",
         ];
-        parts.iter().zip(0u8..).map(|(part, reader)| [&[reader, 7][..], part].concat()).collect()
+        let parts = parts.iter().map(|part| part.to_vec()).chain(qmi::good());
+        parts.zip(0u8..).map(|(part, reader)| [vec![reader, 7], part].concat()).collect()
     }
 
     #[test]
     fn what_peers_send_is_read() {
         let sent: Vec<_> = good().iter().map(|bytes| drive(bytes)).collect();
-        assert_eq!(sent, [2, 3, 1, 8, 4]);
+        assert_eq!(sent, [2, 3, 1, 8, 4, 5, 5, 5]);
     }
 
     proptest! {
@@ -253,7 +259,7 @@ mod tests {
 
         #[test]
         fn nor_do_damaged_good_ones(
-            which in 0..5usize, cut in 1..40u8,
+            which in 0..8usize, cut in 1..40u8,
             damage in proptest::collection::vec((0..300usize, any::<u8>()), 0..4),
             repeat in 1..3usize,
         ) {

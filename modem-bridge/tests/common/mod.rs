@@ -22,6 +22,7 @@ pub(crate) struct Fake {
     pub(crate) script: VecDeque<Result<Transmitted, LinkError>>,
     pub(crate) absent: bool,
     pub(crate) slow: Duration,
+    pub(crate) slow_reset: Duration,
     /// Commands that arrived, the slow one among them.
     pub(crate) begun: usize,
 }
@@ -43,11 +44,13 @@ impl FakeCard {
 impl Exchange for FakeCard {
     fn exchange(&mut self, request: &[u8]) -> Result<Vec<u8>, LinkError> {
         let request = Request::decode(request).unwrap();
-        if matches!(request, Request::Transmit { .. }) {
-            std::thread::sleep(self.with(|fake| {
+        match request {
+            Request::Transmit { .. } => std::thread::sleep(self.with(|fake| {
                 fake.begun += 1;
                 fake.slow
-            }));
+            })),
+            Request::PowerUp(_) => std::thread::sleep(self.with(|fake| fake.slow_reset)),
+            _ => {}
         }
         self.with(|fake| {
             if fake.absent {
