@@ -1,7 +1,7 @@
 //! `teuiccd`: a card in a slot, given to a modem over a virtual SIM interface, and a socket for `teuicc`.
 
 use crate::home::Home;
-use crate::modem::Modem;
+use crate::modem::{Modem, Qmi};
 use crate::{logging, reach, report, shutdown};
 use anyhow::{Context, bail};
 use clap::Parser;
@@ -20,6 +20,7 @@ Examples:
   teuiccd                                 the card in HOME/card, attached to a vpcd on this machine
   teuiccd --vpcd 127.0.0.1:35964          another slot of the vpcd
   teuiccd --tee optee                     the card in the trusted application, under OP-TEE
+  teuiccd --qmi qmux:/dev/cdc-wdm0        a modem of Qualcomm's, behind a QMI device
   teuiccd --sap serial:/dev/ttyUSB2       a module that is a SAP client, on a serial line
   teuiccd --rspro 127.0.0.1:9998          a bank of osmo-remsim, registered at this server
   teuiccd --json-lines                    a modem's helper: see teuicc slot json
@@ -49,6 +50,9 @@ struct Interfaces {
     /// The vpcd to attach the card to, HOST:PORT [default: 127.0.0.1:35963]
     #[arg(long, value_name = "ADDRESS")]
     vpcd: Option<String>,
+    /// Give the card to a modem by QMI UIM Remote: qrtr (the modem of this SoC), qmux:DEVICE or mbim:DEVICE
+    #[arg(long, value_name = "WAY")]
+    qmi: Option<Qmi>,
     /// Be a SAP server there: tcp:HOST:PORT, unix:PATH or serial:PATH[,SPEED]
     #[arg(long, value_name = "ENDPOINT")]
     sap: Option<Endpoint>,
@@ -68,6 +72,7 @@ impl Interfaces {
         match self {
             Interfaces { no_modem: true, .. } => Some(Modem::None {}),
             Interfaces { vpcd: Some(address), .. } => Some(Modem::Vpcd { connect: Some(address), listen: None }),
+            Interfaces { qmi: Some(modem), .. } => Some(Modem::Qmi(modem)),
             Interfaces { sap: Some(endpoint), .. } => Some(Modem::Sap { endpoint, osmocom_padding: false }),
             Interfaces { rspro: Some(server), .. } => {
                 Some(Modem::Rspro { server: Some(server), listen: None, bank: None })

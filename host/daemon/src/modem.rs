@@ -1,5 +1,9 @@
 //! The modem that the card is given to: which virtual SIM interface, and where it is.
 
+mod qmi;
+
+pub use qmi::Qmi;
+
 use crate::home::Home;
 use serde::Deserialize;
 use std::future::Future;
@@ -20,6 +24,8 @@ pub enum Modem {
         /// or listen here for one that connects.
         listen: Option<String>,
     },
+    /// QMI UIM Remote, by a modem of Qualcomm's.
+    Qmi(Qmi),
     /// The SIM Access Profile, for a module that is its client.
     Sap {
         /// Where the module is.
@@ -89,6 +95,7 @@ impl Modem {
                 }
                 vpcd::run(slot, config, status, stopped).await
             }
+            Modem::Qmi(modem) => modem.run(slot, status, stopped).await,
             Modem::Sap { endpoint, osmocom_padding } => {
                 let config = sap::Config { osmocom_padding, ..sap::Config::new(endpoint) };
                 sap::run(slot, config, status, stopped).await

@@ -456,13 +456,14 @@ fn a_daemon_warns_when_it_listens_for_other_machines() {
     assert!(daemon.stop().success());
     machine.teuiccd(&["--sap", "/dev/ttyUSB2"]).refused(&["none of tcp:HOST:PORT"]);
     machine.teuiccd(&["--sap", "serial:/dev/none"]).refused(&["serial:/dev/none", "No such file"]);
+    machine.teuiccd(&["--qmi", "/dev/cdc-wdm0"]).refused(&["none of qrtr, qmux:DEVICE"]);
     machine.teuiccd(&["--sap", "tcp:127.0.0.1:1", "--no-modem"]).refused(&["cannot be used with"]);
 }
 
 #[test]
 fn the_demo_goes_over_every_interface() {
     let machine = Machine::new();
-    for interface in ["rspro", "sap", "json"] {
+    for interface in ["qmi", "rspro", "sap", "json"] {
         let steps = demo(&machine, &["--interface", interface]);
         let attached = steps.iter().find(|step| step["step"] == "attach").unwrap();
         assert_eq!(attached["interface"], interface);

@@ -10,6 +10,7 @@ use std::time::Duration;
 use teuicc_modem_bridge::testing::json::JsonClient;
 use teuicc_modem_bridge::testing::modem::{Idle, Modem, ModemOptions};
 use teuicc_modem_bridge::testing::network::Subscriber;
+use teuicc_modem_bridge::testing::qmi::QmiModem;
 use teuicc_modem_bridge::testing::rspro::RemSim;
 use teuicc_modem_bridge::testing::sap::SapClient;
 use teuicc_modem_bridge::testing::vpcd::VpcdHost;
@@ -38,6 +39,15 @@ fn over_vpcd(machine: &Machine) -> (Background, Side) {
     let daemon = daemon(machine, &format!("interface = \"vpcd\"\nconnect = \"{}\"", reader.address().unwrap()));
     reader.await_card(SOON).unwrap();
     (daemon, Box::new(reader))
+}
+
+fn over_qmi(machine: &Machine) -> (Background, Side) {
+    let mut modem = QmiModem::qmux().unwrap();
+    let device = modem.device();
+    let daemon =
+        daemon(machine, &format!("interface = \"qmi\"\ntransport = \"qmux\"\ndevice = \"{}\"", device.display()));
+    modem.await_card(SOON).unwrap();
+    (daemon, Box::new(modem))
 }
 
 fn over_rspro(machine: &Machine) -> (Background, Side) {
@@ -70,6 +80,11 @@ fn over_json(machine: &Machine) -> (Background, Side) {
 #[test]
 fn a_card_is_shared_over_vpcd() {
     share(over_vpcd);
+}
+
+#[test]
+fn a_card_is_shared_over_qmi() {
+    share(over_qmi);
 }
 
 #[test]

@@ -19,7 +19,7 @@ use teuicc_lpa::profiles::{self, ProfileId};
 use teuicc_lpa::{ActivationCode, CardFault, drive};
 use teuicc_modem_bridge::testing::modem::{BootReport, Modem, ModemOptions};
 use teuicc_modem_bridge::testing::network::{Authentication, Subscriber};
-use teuicc_modem_bridge::testing::{Attached, Kind, Running, Transport};
+use teuicc_modem_bridge::testing::{Attached, Kind, ModemSide, Running, Transport};
 use teuicc_rsp::crypto::Curve;
 use teuicc_rsp::{Eid, Iccid};
 use teuicc_rsp_server::{Metadata, NewProfile, OrderOptions, Server, ServerHandle, SmDp, SmDpConfig, TestPki};
@@ -27,6 +27,8 @@ use teuicc_slot::software::{Options, SoftwareTee, Writes};
 use teuicc_slot::{CardLink, Exchange, Slot, SlotConfig, Transmitted, Wire};
 use tokio::runtime::Runtime;
 
+/// How long the modem waits for the card to be taken away.
+const REMOVAL: Duration = Duration::from_secs(10);
 /// The profile's subscriber: test network 001-01.
 const ICCID: &str = "8988211000000000011";
 const IMSI: &str = "001010000000001";
@@ -395,7 +397,7 @@ fn order(folder: &Path, runtime: &Runtime, smdp: &SmDp) -> anyhow::Result<(Strin
 
 /// A modem with the card in it.
 struct Attachment {
-    modem: Modem<Box<dyn Transport + Send>>,
+    modem: Modem<Box<dyn ModemSide + Send>>,
     bridge: Running,
 }
 
@@ -419,7 +421,10 @@ impl Attachment {
 
     /// Takes the card away. How many TPDUs the modem sent in all.
     fn detach(mut self) -> anyhow::Result<u64> {
-        self.bridge.end().context("the bridge to the modem")?;
+        self.bridge.ask_to_end();
+        let modem = self.modem.transport();
+        modem.await_removal(REMOVAL).and_then(|()| modem.part()).context("the card's leaving")?;
+        self.bridge.join().context("the bridge to the modem")?;
         Ok(self.modem.tpdus())
     }
 }
