@@ -28,6 +28,24 @@ impl Image {
         Ok(Image { folder: folder.to_owned(), description })
     }
 
+    /// The image that the environment's `variable` names, for a test; a word and `None`, if `TEUICC_QEMU=1` is not set.
+    ///
+    /// # Panics
+    ///
+    /// If the tests are to run, and it names no image.
+    #[must_use]
+    pub fn for_test(variable: &str) -> Option<Self> {
+        if std::env::var_os("TEUICC_QEMU").is_none_or(|value| value != "1") {
+            println!("skipped: TEUICC_QEMU=1 is not set");
+            return None;
+        }
+        let folder = std::env::var_os(variable).unwrap_or_else(|| panic!("{variable} names no image"));
+        match Image::open(Path::new(&folder)) {
+            Ok(image) => Some(image),
+            Err(error) => panic!("{error:#}"),
+        }
+    }
+
     /// Which OP-TEE OS it is: `debian`, `rpmb` or `own`.
     #[must_use]
     pub fn optee(&self) -> &str {

@@ -26,9 +26,9 @@ use teuicc_wire::{State, Transmitted};
 use tokio::runtime::Runtime;
 
 /// The key of every subscriber; the profiles differ in their ICCID and IMSI.
-const K: [u8; 16] = *b"K of a test card";
+pub const K: [u8; 16] = *b"K of a test card";
 /// OPc, likewise.
-const OPC: [u8; 16] = *b"OPc, likewise so";
+pub const OPC: [u8; 16] = *b"OPc, likewise so";
 
 /// A PKI and an SM-DP+ that serves.
 pub struct World {

@@ -6,7 +6,6 @@
 use anyhow::{Context, bail, ensure};
 use serde_json::{Value, json};
 use std::ffi::OsStr;
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -26,19 +25,9 @@ const STORAGE: &str = "/var/lib/optee-client/data/tee";
 /// Where the tests keep a copy of them, on the same disk.
 const WHOLE: &str = "/var/lib/optee-client/whole";
 
-/// The image of this kind (`debian`, `own` or `rpmb`), or a word on why the test is skipped.
-fn image(variable: &str) -> Option<Image> {
-    if std::env::var_os("TEUICC_QEMU").is_none_or(|value| value != "1") {
-        println!("skipped: TEUICC_QEMU=1 is not set");
-        return None;
-    }
-    let folder = PathBuf::from(std::env::var_os(variable).unwrap_or_else(|| panic!("{variable} names no image")));
-    Some(Image::open(&folder).unwrap())
-}
-
 /// The image that most tests run on.
 fn main_image() -> Option<Image> {
-    image("TEUICC_QEMU_IMAGE")
+    Image::for_test("TEUICC_QEMU_IMAGE")
 }
 
 fn show(what: &str, mut numbers: Value) {
@@ -535,7 +524,7 @@ fn the_power_is_cut_while_profiles_are_switched_and_while_it_authenticates() {
 // 5.
 #[test]
 fn an_older_copy_of_the_storage_is_refused_where_there_is_an_rpmb() {
-    let Some(image) = image("TEUICC_QEMU_RPMB_IMAGE") else { return };
+    let Some(image) = Image::for_test("TEUICC_QEMU_RPMB_IMAGE") else { return };
     let world = World::new().unwrap();
     let (mut machine, card, _disk) = personalized(&image, &world).unwrap();
     let subscription = world.subscribe(5).unwrap();
