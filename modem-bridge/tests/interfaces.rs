@@ -215,6 +215,19 @@ fn a_closed_slot_ends_every_bridge_with_an_error() {
 }
 
 #[test]
+fn a_modem_may_hang_up_while_the_card_leaves() {
+    for kind in Kind::ALL {
+        let slot = slot(&FakeCard::default());
+        let Attached { mut modem, mut bridge } = kind.attach(&slot).unwrap();
+        assert_eq!(modem.cold_reset().unwrap(), ATR, "{kind}");
+        bridge.ask_to_end();
+        let _ = modem.await_removal(SOON);
+        drop(modem);
+        assert_eq!(bridge.join(), Ok(()), "{kind}");
+    }
+}
+
+#[test]
 fn a_slow_command_over_the_lpas_interface_only_delays_the_modem() {
     over_each(|kind, card, slot, attached| {
         let generation = lpa(slot);

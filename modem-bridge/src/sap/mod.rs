@@ -149,8 +149,11 @@ impl<'a> Connection<'a> {
 
     async fn serve<F: Future<Output = ()>>(&mut self, clients: &Clients, mut shutdown: Pin<&mut F>) -> Leave {
         loop {
-            if let Err(leave) = self.step(clients, shutdown.as_mut()).await {
-                return leave;
+            match self.step(clients, shutdown.as_mut()).await {
+                // It was asked to go, and no other one is waited for.
+                Err(Leave::ClientLost(_)) if self.farewell.is_some() => return Leave::Shutdown,
+                Err(leave) => return leave,
+                Ok(()) => {}
             }
             if self.parted {
                 return Leave::Shutdown;
