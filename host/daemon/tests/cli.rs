@@ -470,3 +470,11 @@ fn the_demo_goes_over_every_interface() {
     }
     machine.teuicc(&["demo", "--interface", "pigeon"]).refused(&["pigeon", "known are vpcd"]);
 }
+
+#[test]
+fn what_every_interface_costs_is_measured() {
+    let machine = Machine::new();
+    let measured = machine.teuicc(&["bench", "slot", "--json"]).ok().objects();
+    let names: Vec<_> = measured.iter().map(|object| object["interface"].as_str().unwrap()).collect();
+    assert_eq!(names, ["none", "vpcd", "qmi", "rspro", "sap", "json"]);
+}

@@ -48,9 +48,11 @@ fn slot(json: bool) -> anyhow::Result<()> {
     folder.close().context("removing the folder")
 }
 
-/// What goes over a transport when a phone boots: some 480 commands.
+/// What goes over a transport when a phone boots twice, some 480 commands each time: the second boot changes back what
+/// the first one changed, and so every round gets the same answers.
 struct Script {
     steps: Vec<Step>,
+    /// Of one boot.
     commands: u64,
     tpdus: u64,
 }
@@ -64,11 +66,12 @@ impl Script {
     fn record(transport: SlotTransport) -> anyhow::Result<Script> {
         let mut modem = Modem::new(Recorder { transport, steps: Vec::new() }, ModemOptions::default());
         let replay = modem.replay_boot()?;
+        modem.replay_boot()?;
         let steps = std::mem::take(&mut modem.transport().steps);
         Ok(Script { steps, commands: replay.commands, tpdus: replay.tpdus })
     }
 
-    /// Does it over `transport`, and checks that every answer is the one that was recorded.
+    /// Does it over `transport`, and checks that every answer is the one that was recorded. How long one boot took.
     fn replay(&self, transport: &mut dyn Transport) -> anyhow::Result<Duration> {
         let started = Instant::now();
         for step in &self.steps {
@@ -82,7 +85,7 @@ impl Script {
                 Step::Tpdu { .. } => {}
             }
         }
-        Ok(started.elapsed())
+        Ok(started.elapsed() / 2)
     }
 }
 
