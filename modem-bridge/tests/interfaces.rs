@@ -14,6 +14,8 @@ use teuicc_wire::Transmitted;
 
 /// Long enough for any interface to take the card out and back in.
 const ABSENCE: Duration = Duration::from_millis(2500);
+/// How long any interface takes it out at least: pcscd, for one, looks every 0.44 s.
+const NOTICEABLE: Duration = Duration::from_millis(500);
 /// What a modem is given for its own reset in these tests.
 const REFRESH: Duration = Duration::from_millis(400);
 
@@ -97,7 +99,9 @@ fn a_switch_without_a_refresh_is_one_replug() {
         let lpa = lpa(slot);
         switch(card, slot, lpa, false);
         attached.modem.await_removal(SOON).unwrap();
+        let removed = Instant::now();
         attached.modem.await_card(SOON).unwrap();
+        assert!(removed.elapsed() > NOTICEABLE, "{kind}: {:?}", removed.elapsed());
         assert_eq!(attached.modem.cold_reset().unwrap(), ATR, "{kind}");
         assert_eq!(attached.modem.tpdu(&SELECT_MF).unwrap(), hex!("6102"), "{kind}");
         assert_eq!(attached.bridge.status().replugs(), 1, "{kind}");

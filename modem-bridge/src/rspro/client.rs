@@ -59,6 +59,7 @@ pub(crate) struct Machine {
     session: Session,
     /// The tag of the TPDU that is under way.
     tag: u32,
+    /// What the client reported last of its contacts; before that, what a card has that is powered up for its ATR.
     vcc: bool,
     reset: bool,
 }
@@ -66,7 +67,7 @@ pub(crate) struct Machine {
 impl Machine {
     /// A client of the bank `own`, which has not said anything yet.
     pub(crate) fn new(own: Identity, status: Arc<Status>) -> Self {
-        Machine { own, state: State::Unknown, session: Session::new(status), tag: 0, vcc: false, reset: false }
+        Machine { own, state: State::Unknown, session: Session::new(status), tag: 0, vcc: true, reset: false }
     }
 
     /// Whether the client has yet to say who it is.
@@ -181,15 +182,15 @@ impl Machine {
         let vcc = status.vcc.unwrap_or(true);
         let (vcc_before, reset_before) =
             (std::mem::replace(&mut self.vcc, vcc), std::mem::replace(&mut self.reset, status.reset));
-        match (vcc_before, vcc) {
-            (true, false) => vec![Output::Work(self.session.power_down())],
-            // It was powered up for its ATR; a modem that only now gives it power finds it reset.
-            (false, true) if !self.session.is_on() && !self.session.is_rising() => {
-                vec![Output::Work(self.session.power_up())]
-            }
-            (true, true) if status.reset && !reset_before => vec![Output::Work(self.session.power_up())],
-            _ => Vec::new(),
-        }
+        let has_power = self.session.is_on() || self.session.is_rising();
+        let work = match (vcc_before, vcc) {
+            // RST alone may say it again: a client that reports nothing but resets never says that VCC rose.
+            (_, false) if has_power && (vcc_before || status.reset) => self.session.power_down(),
+            (false, true) if !has_power => self.session.power_up(),
+            (true, true) if status.reset && !reset_before => self.session.power_up(),
+            _ => return Vec::new(),
+        };
+        vec![Output::Work(work)]
     }
 
     fn connect_result(&self, tag: u32, result: ResultCode) -> Output {
@@ -311,10 +312,8 @@ mod tests {
     #[test]
     fn vcc_is_power_and_a_rising_rst_is_a_reset() {
         let mut machine = ready();
-        // As a real client begins: no VCC, RST active; then powered.
-        assert_eq!(machine.received(contacts(Some(false), true)), Ok(vec![]));
-        assert_eq!(machine.received(contacts(Some(true), false)), Ok(vec![]), "it was just powered up");
         let epoch = |epoch| Output::Work(Work::PowerUp { epoch });
+        assert_eq!(machine.received(contacts(Some(true), false)), Ok(vec![]), "it was just powered up");
         assert_eq!(machine.received(contacts(Some(true), true)), Ok(vec![epoch(2)]));
         assert_eq!(machine.received(contacts(Some(true), true)), Ok(vec![]));
         assert_eq!(machine.received(contacts(Some(true), false)), Ok(vec![]));
@@ -324,6 +323,35 @@ mod tests {
         // A client that does not know VCC.
         machine.powered_up(4, 74, ATR.to_vec());
         assert_eq!(machine.received(contacts(None, true)), Ok(vec![epoch(5)]));
+    }
+
+    #[test]
+    fn what_a_client_reports_first_may_be_a_reset() {
+        // A modem that is off, and is switched on.
+        let mut machine = ready();
+        let off = |epoch| Output::Work(Work::PowerDown { epoch });
+        assert_eq!(machine.received(contacts(Some(false), true)), Ok(vec![off(2)]));
+        assert_eq!(machine.received(contacts(Some(true), false)), Ok(vec![Output::Work(Work::PowerUp { epoch: 3 })]));
+        // One that has been on all the time resets the card that it found.
+        let mut machine = ready();
+        assert_eq!(machine.received(contacts(Some(true), true)), Ok(vec![Output::Work(Work::PowerUp { epoch: 2 })]));
+    }
+
+    #[test]
+    fn a_client_that_only_ever_reports_a_reset_without_vcc_resets_each_time() {
+        // The command RESET of client-shell: nothing follows by which RST or VCC would rise.
+        let reset = || contacts(Some(false), true);
+        let mut machine = ready();
+        machine.received(command(CLIENT, BANK, &SELECT_MF)).unwrap();
+        assert_eq!(machine.received(reset()), Ok(vec![Output::Work(Work::PowerDown { epoch: 2 })]));
+        assert_eq!(machine.received(reset()), Ok(vec![]), "it has no power");
+        machine.received(command(CLIENT, BANK, &SELECT_MF)).unwrap();
+        machine.powered_up(3, 73, ATR.to_vec());
+        assert_eq!(machine.received(reset()), Ok(vec![Output::Work(Work::PowerDown { epoch: 4 })]));
+        // A modem at which VCC cannot be measured stops the clock, to save power: no reset.
+        machine.received(command(CLIENT, BANK, &SELECT_MF)).unwrap();
+        machine.powered_up(5, 75, ATR.to_vec());
+        assert_eq!(machine.received(contacts(Some(false), false)), Ok(vec![]));
     }
 
     #[test]

@@ -46,6 +46,9 @@ pub struct Config {
     pub bank_id: u16,
     /// What the bank is called, 1 to 32 characters of ASCII.
     pub name: String,
+    /// How long the card stays away when the modem is replugged. A client connects again at once, and pcscd, behind its
+    /// IFD handler, looks every 0.44 s; a client waits 10 s for the card.
+    pub absence: Duration,
     /// How long to wait for a server that is not there.
     pub patience: Patience,
 }
@@ -58,6 +61,7 @@ impl Default for Config {
             listen: "127.0.0.1:9999".into(),
             bank_id: 1,
             name: "teuicc".into(),
+            absence: Duration::from_secs(1),
             patience: Patience::default(),
         }
     }
@@ -247,7 +251,9 @@ impl Bank {
         match ended {
             Ended::SlotClosed => return Err(BridgeError::SlotClosed),
             Ended::Replug => {
-                tracing::info!(client = %id, "the link is closed, for the modem to see that the card changed")
+                tracing::info!(client = %id, "the link is closed, for the modem to see that the card changed");
+                // Nobody has the card meanwhile: whoever connects waits for the slot.
+                sleep(self.config.absence).await;
             }
             Ended::Lost(Lost(reason)) => tracing::info!(client = %id, reason, "a client's card is out"),
         }
