@@ -130,6 +130,21 @@ fn peers_that_vanish_at_every_byte() {
     }
 }
 
+/// osmocom-bb's client takes all that it reads at once for one message.
+#[test]
+fn what_a_sap_client_did_not_ask_for_does_not_come_with_an_answer() {
+    let rig = sap_rig();
+    let mut stream = rig.connect();
+    let started = Instant::now();
+    stream.write_all(&SAP[..12]).unwrap();
+    let (mut connected, mut reset) = ([0; 12], [0; 12]);
+    stream.read_exact(&mut connected).unwrap();
+    stream.read_exact(&mut reset).unwrap();
+    assert_eq!(connected, hex!("01010000 01000001 00000000"));
+    assert_eq!(reset, hex!("11010000 08000001 01000000"));
+    assert!(started.elapsed() >= Duration::from_millis(100), "{:?}", started.elapsed());
+}
+
 #[test]
 fn peers_that_say_everything_twice_or_backwards() {
     for mut rig in [sap_rig(), json_rig(), rspro_rig()] {

@@ -10,7 +10,7 @@ use crate::endpoint::{Clients, Endpoint, Listener, Stream, at, write};
 use crate::port::{Happening, Port, TPDU_LIMIT, attach, power_down};
 use crate::session::Away;
 use crate::status::{BridgeError, Connected, Patience, Retry, Status};
-use codec::{Malformed, Message, Messages};
+use codec::{Id, Malformed, Message, Messages};
 use machine::{Machine, Output};
 use std::future::Future;
 use std::pin::Pin;
@@ -18,12 +18,14 @@ use std::sync::Arc;
 use std::time::Duration;
 use teuicc_slot::{ModemAttachment, Slot};
 use tokio::io::AsyncReadExt;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 /// How long the rest of a message may take; a line may have carried something else before.
 const REST: Duration = Duration::from_secs(2);
 /// How long a client of a socket may take to connect at the level of SAP, before another one may try.
 const INTRODUCTION: Duration = Duration::from_secs(30);
+/// Between an indication and the message before or after it: osmocom-bb takes all that it reads at once for one message.
+const PAUSE: Duration = Duration::from_millis(100);
 /// Bytes read at a time.
 const READ_CHUNK: usize = 4096;
 
@@ -114,6 +116,8 @@ struct Connection<'a> {
     port: Port<'a>,
     machine: Machine,
     messages: Messages,
+    /// The last message to the client: when it was sent, and whether it was an indication.
+    sent: Option<(Instant, bool)>,
     connected: Option<Connected>,
     was_open: bool,
     /// When a client that has not connected is given up: not on a line, which has no other.
@@ -136,6 +140,7 @@ impl<'a> Connection<'a> {
             port: Port::new(&server.modem, Some(TPDU_LIMIT)),
             machine: Machine::new(server.status.clone()),
             messages: Messages::default(),
+            sent: None,
             connected: None,
             was_open: false,
             introduction: is_shared.then(|| Instant::now() + INTRODUCTION),
@@ -274,9 +279,17 @@ impl<'a> Connection<'a> {
         Ok(())
     }
 
-    /// All at once: osmocom-bb takes what it reads for one message.
+    /// In one piece, and what the client did not ask for by itself: see [`PAUSE`].
     async fn send(&mut self, message: &Message) -> Result<(), Leave> {
         let Some(bytes) = message.encode(self.server.config.osmocom_padding) else { return Ok(()) };
-        write(&mut self.stream, &bytes).await.map_err(Leave::ClientLost)
+        let is_indication = matches!(message.id, Id::StatusInd | Id::DisconnectInd);
+        if let Some((sent, was_indication)) = self.sent
+            && (is_indication || was_indication)
+        {
+            sleep_until(sent + PAUSE).await;
+        }
+        write(&mut self.stream, &bytes).await.map_err(Leave::ClientLost)?;
+        self.sent = Some((Instant::now(), is_indication));
+        Ok(())
     }
 }
