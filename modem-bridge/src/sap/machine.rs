@@ -88,6 +88,8 @@ pub(crate) struct Machine {
     link: Link,
     request: Option<Request>,
     away: Option<Away>,
+    /// The card was inserted and has power, which the client, that has not said anything since, need not know.
+    is_new: bool,
     atr: Vec<u8>,
     session: Session,
 }
@@ -95,7 +97,8 @@ pub(crate) struct Machine {
 impl Machine {
     /// A server that no client has connected to.
     pub(crate) fn new(status: Arc<Status>) -> Self {
-        Machine { link: Link::Closed, request: None, away: None, atr: Vec::new(), session: Session::new(status) }
+        let session = Session::new(status);
+        Machine { link: Link::Closed, request: None, away: None, is_new: false, atr: Vec::new(), session }
     }
 
     /// Whether a client has connected.
@@ -105,6 +108,7 @@ impl Machine {
 
     /// Takes a message from the client.
     pub(crate) fn received(&mut self, message: &Message) -> Vec<Output> {
+        let is_new = std::mem::take(&mut self.is_new);
         match (self.link, message.id) {
             (Link::Closed, Id::ConnectReq) if self.request.is_none() => self.connect(message),
             (Link::Open | Link::Closing, Id::DisconnectReq) => self.disconnect(),
@@ -117,7 +121,7 @@ impl Machine {
                 self.transport_protocol(message)
             }
             (Link::Open | Link::Closing, Id::PowerSimOnReq) if self.request.is_none() => {
-                match self.refusal(!self.session.is_on(), result::ALREADY_ON) {
+                match self.refusal(is_new || !self.session.is_on(), result::ALREADY_ON) {
                     Some(refusal) => vec![resulting(Id::PowerSimOnResp, refusal)],
                     None => self.work_on(Request::PowerOn),
                 }
@@ -166,7 +170,10 @@ impl Machine {
             }
             (Some(Request::PowerOn), _) => vec![resulting(Id::PowerSimOnResp, result::OK)],
             (Some(Request::Reset), _) => vec![resulting(Id::ResetSimResp, result::OK)],
-            (None, Some(Away::Replug)) => vec![status(change::INSERTED)],
+            (None, Some(Away::Replug)) => {
+                self.is_new = true;
+                vec![status(change::INSERTED)]
+            }
             (None, Some(Away::Lost)) => vec![status(change::RECOVERED)],
             (request, _) => {
                 self.request = request;
@@ -519,6 +526,15 @@ mod tests {
         assert_eq!(machine.received(&ask(Id::TransferApduReq)), [error()]);
     }
 
+    /// A client whose card was taken out and is in again.
+    fn inserted() -> Machine {
+        let mut machine = open();
+        machine.replug();
+        machine.look_for_card();
+        assert_eq!(machine.powered_up(3, 72, ATR.to_vec()), [status(change::INSERTED)]);
+        machine
+    }
+
     #[test]
     fn a_replug_is_removed_then_inserted() {
         let mut machine = open();
@@ -539,6 +555,22 @@ mod tests {
         assert_eq!(machine.look_for_card(), []);
         assert!(matches!(machine.received(&ask(Id::TransferAtrReq))[..], [Output::Send(_)]));
         assert_eq!(Machine::new(Arc::default()).replug(), [], "nobody is there to see it");
+    }
+
+    #[test]
+    fn an_inserted_card_may_be_powered_up_once_more() {
+        // As osmocom-bb's client does whenever a card is inserted.
+        let mut machine = inserted();
+        assert_eq!(machine.received(&ask(Id::PowerSimOnReq)), [power_up(4)]);
+        assert_eq!(machine.powered_up(4, 73, ATR.to_vec()), [resulting(Id::PowerSimOnResp, result::OK)]);
+        let already_on = [resulting(Id::PowerSimOnResp, result::ALREADY_ON)];
+        assert_eq!(machine.received(&ask(Id::PowerSimOnReq)), already_on);
+        // One that has used the card, or asked whether it has power, knows.
+        for other in [Id::TransferAtrReq, Id::TransferCardReaderStatusReq] {
+            let mut machine = inserted();
+            machine.received(&ask(other));
+            assert_eq!(machine.received(&ask(Id::PowerSimOnReq)), already_on);
+        }
     }
 
     #[test]
