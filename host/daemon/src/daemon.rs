@@ -164,7 +164,8 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> anyhow::Resu
         tracing::warn!("{DAMAGED_PROFILE}");
     }
     let server = Server::bind(&socket)?;
-    tracing::info!(state = ?hello.state, socket = %socket.display(), "card is in the slot");
+    let eid = reach::eid(&hello).map_or_else(|| "none: not personalized".to_owned(), |eid| eid.to_string());
+    tracing::info!(eid, socket = %socket.display(), "card is in the slot");
     let (stopping, stopped) = watch::channel(false);
     let socket_task = tokio::spawn(server.run(slot.clone(), wait_for(stopped.clone())));
     let mut bridge = tokio::spawn(config.modem.run(config.home, slot.clone(), wait_for(stopped)));

@@ -5,8 +5,10 @@ use anyhow::Context;
 use serde::Deserialize;
 use std::io::ErrorKind;
 use std::os::unix::net::UnixStream;
+use teuicc_rsp::Eid;
 use teuicc_slot::socket::SocketLink;
 use teuicc_slot::{CardLink, Exchange, Wire};
+use teuicc_wire::{Hello, State};
 
 /// Where the card runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Deserialize)]
@@ -34,6 +36,14 @@ pub fn card(home: &Home) -> anyhow::Result<Box<dyn CardLink>> {
         return Ok(Box::new(Wire::new(link)));
     }
     Ok(Box::new(Wire::new(open_here(home, "teuicc")?)))
+}
+
+/// The EID of a card that is personalized.
+pub(crate) fn eid(hello: &Hello) -> Option<Eid> {
+    match hello.state {
+        State::Factory => None,
+        State::Personalized(eid) => Eid::from_bytes(eid),
+    }
 }
 
 /// Opens the card of `home` in this process, which is called `owner` when others find it in use.

@@ -10,7 +10,6 @@ use anyhow::bail;
 use serde_json::json;
 use std::path::PathBuf;
 use teuicc_rsp::Eid;
-use teuicc_wire::State;
 
 const PERSONALIZE_EXAMPLES: &str = "\
 Examples:
@@ -118,10 +117,7 @@ fn external_chains(arguments: &Personalize) -> anyhow::Result<Vec<ExternalChain>
 
 fn status(home: &Home, json: bool) -> anyhow::Result<()> {
     let hello = reach::card(home)?.hello()?;
-    let eid = match hello.state {
-        State::Factory => None,
-        State::Personalized(eid) => Eid::from_bytes(eid).map(|eid| eid.to_string()),
-    };
+    let eid = reach::eid(&hello).map(|eid| eid.to_string());
     let rollback = hello.features.rollback_protection;
     report::result(
         json,
