@@ -1,7 +1,8 @@
 //! The T=0 layer (ISO/IEC 7816-3 section 12, TS 102 221 section 7.3.1 and annex C).
 //!
-//! A modem sends TPDUs and sees `61xx`, `6Cxx` and GET RESPONSE, or in class A0 `9Fxx` and GET RESPONSE (TS 51.011 section
-//! 9.1); the card sees whole command APDUs and gives whole responses. [`T0`] stands between them, without any input or output of its own:
+//! A modem sends TPDUs and sees `61xx`, `6Cxx` and GET RESPONSE, or in class A0 `9Fxx` and GET RESPONSE (TS 51.011
+//! section 9.1); the card sees whole command APDUs and gives whole responses. [`T0`] stands between them, without any
+//! input or output of its own:
 //!
 //! ```
 //! # use teuicc_apdu::{Response, t0::{Step, T0}};

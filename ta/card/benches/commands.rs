@@ -139,18 +139,35 @@ fn milenage(c: &mut Criterion) {
 
 fn tuak(c: &mut Criterion) {
     let mut group = c.benchmark_group("TUAK");
-    let mut profile = profile::profile(SLOT);
-    // TS 35.233 section 6.3, test set 1: for another number there is no challenge at hand, and this one is too far ahead.
-    profile.naas[0].algorithm = Algorithm::Tuak {
-        k: vec![0xAB; 16],
-        topc: hex!("bd04d9530e87513c5d837ac2ad954623a8e2330c115305a73eb45d1f40cccbff"),
-        res_len: 4,
-        iterations: 1,
+    // TS 35.233 section 6.3, test set 1: for another number there is no challenge at hand.
+    let with_tuak = |sqn_options| {
+        let mut profile = profile::profile(SLOT);
+        profile.naas[0].sqn_options = sqn_options;
+        profile.naas[0].algorithm = Algorithm::Tuak {
+            k: vec![0xAB; 16],
+            topc: hex!("bd04d9530e87513c5d837ac2ad954623a8e2330c115305a73eb45d1f40cccbff"),
+            res_len: 4,
+            iterations: 1,
+        };
+        card(profile)
     };
-    let mut card = card(profile);
-    // Not fresh: f1, f2 to f5, f1*, f5*.
     let command = hex!("008800812210 42424242424242424242424242424242 10 608E0F8A8145FFFFF9A54E6AEAA8618D");
+    // Too far ahead: f1, f2 to f5, f1*, f5*.
+    let mut card = with_tuak(0x02);
     group.bench_function("AUTHENTICATE, synchronisation failure", |b| b.iter(|| send(&mut card, &command)));
+    // Without the check of how far it jumps: f1, f2 to f5, and the object that is stored. Each time by another card.
+    let accept = |mut card: BenchCard| {
+        send(&mut card, &command);
+        card
+    };
+    group.bench_function("AUTHENTICATE", |b| b.iter_batched(|| with_tuak(0), accept, BatchSize::LargeInput));
+    group.bench_function("bare: 2 permutations", |b| {
+        b.iter(|| {
+            let mut state = black_box([0x42; 25]);
+            Keccak::new().with_f1600(|permute| (0..2).for_each(|_| permute(&mut state)));
+            state
+        })
+    });
     group.bench_function("bare: 4 permutations", |b| {
         b.iter(|| {
             let mut state = black_box([0x42; 25]);

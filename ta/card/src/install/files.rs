@@ -1,7 +1,7 @@
 //! Files: by template (clauses 8.3.2 and 9) and by generic file management (clause 8.3.5).
 
 use super::{Build, Outcome};
-use crate::profile::{Definition, File, FileIndex, FileKind, MAX_FILES, MAX_LEVELS, Security};
+use crate::profile::{Definition, FID_CURRENT_ADF, FID_MF, File, FileIndex, FileKind, MAX_FILES, MAX_LEVELS, Security};
 use crate::services::{ISIM_UNAVAILABLE, USIM_UNAVAILABLE};
 use alloc::vec::Vec;
 use teuicc_saip::layout::{self, ArrReference, Cursor, EffectiveFile};
@@ -10,10 +10,6 @@ use teuicc_saip::template::{self, Base, Template};
 use teuicc_saip::{Fcp, FileInstance, FileManagement, GfmCommand, PeKind, PeStatus, StatusCode};
 use teuicc_tlv::{TryBytes, try_copy};
 
-/// File identifier of the MF.
-const MF_FID: u16 = 0x3F00;
-/// The current ADF, which no file can be called (TS 102 221 section 8.2.1.2).
-const CURRENT_ADF_FID: u16 = 0x7FFF;
 /// EF.UST in an ADF USIM.
 const UST_FID: u16 = 0x6F38;
 /// EF.IST in an ADF ISIM.
@@ -230,8 +226,8 @@ impl Build {
     fn check_name(&self, file: &EffectiveFile<'_>, parent: Option<FileIndex>) -> Outcome {
         let profile = &self.profile;
         let free = match parent {
-            None => profile.files.is_empty() && file.fid == MF_FID,
-            Some(_) if matches!(file.fid, MF_FID | CURRENT_ADF_FID) => false,
+            None => profile.files.is_empty() && file.fid == FID_MF,
+            Some(_) if matches!(file.fid, FID_MF | FID_CURRENT_ADF) => false,
             Some(_) if file.kind == template::FileKind::Adf => {
                 let aid = file.df_name.unwrap_or_default();
                 profile.adfs().all(|(_, adf)| adf.aid != aid && adf.fid != file.fid)
@@ -268,8 +264,8 @@ impl Build {
         for (depth, fid) in fids.iter().map(|fid| u16::from_be_bytes(*fid)).enumerate() {
             let adf = || self.profile.adfs().find(|(_, adf)| adf.fid == fid).map(|(index, _)| index);
             let next = match fid {
-                MF_FID if depth == 0 => Some(FileIndex::MF),
-                CURRENT_ADF_FID if depth == 0 => self.context.naa,
+                FID_MF if depth == 0 => Some(FileIndex::MF),
+                FID_CURRENT_ADF if depth == 0 => self.context.naa,
                 _ => self.profile.child(at, fid).or_else(|| if depth == 0 { adf() } else { None }),
             };
             at = next.ok_or(StatusCode::InvalidParameter)?;

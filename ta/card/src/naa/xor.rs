@@ -1,6 +1,7 @@
 //! The XOR test algorithm (TS 34.108 section 8.1.2). For test networks: it protects nothing.
 
 use super::{Keys, MacInput};
+use zeroize::Zeroize;
 
 /// AMF with which a test network asks for a resynchronisation (TS 34.108 section 8.1.2.2).
 pub(crate) const AMF_RESYNCH: [u8; 2] = [0xFF, 0xFF];
@@ -40,6 +41,13 @@ impl Xor {
     pub(crate) fn ak(&self) -> [u8; 6] {
         let [_, _, _, a, b, c, d, e, f, ..] = self.xdout.to_be_bytes();
         [a, b, c, d, e, f]
+    }
+}
+
+impl Drop for Xor {
+    /// With RAND, which is no secret, XDOUT is K.
+    fn drop(&mut self) {
+        self.xdout.zeroize();
     }
 }
 

@@ -8,6 +8,7 @@
 //!
 //! The first command that fails ends the script. Data that does not fit is cut, which ends it too, with `62F1`.
 
+use crate::uicc::le;
 use alloc::vec::Vec;
 use teuicc_apdu::{Command, Response, StatusWord, ins};
 use teuicc_tlv::{OutOfMemory, TryBytes};
@@ -115,11 +116,6 @@ fn tpdu(script: &[u8]) -> Option<(Command<'_>, &[u8])> {
     let (data, rest) = rest.split_at_checked(if asks { 0 } else { usize::from(*p3) })?;
     let le = asks.then_some(if *p3 == 0 { 256 } else { u32::from(*p3) });
     Some((Command { cla: *cla, ins: *ins, p1: *p1, p2: *p2, data, le }, rest))
-}
-
-/// How many bytes a command asks for, 256 for all there are.
-fn le(command: &Command<'_>) -> usize {
-    command.le.and_then(|le| usize::try_from(le).ok()).unwrap_or(256)
 }
 
 /// How `61xx` and `6Cxx` say a length: 00 for 256 and more.

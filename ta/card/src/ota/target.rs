@@ -4,7 +4,7 @@ use super::cipher::{Algorithm, Key};
 use super::packet::{Counter, Keys, Status};
 use super::policy::Policy;
 use crate::profile::{FileIndex, Profile};
-use crate::uicc::AccessDomain;
+use crate::uicc::{AccessDomain, length_value};
 use teuicc_saip::next_element;
 use teuicc_saip::pe::{KeyObject, ProfileElement, Rfm, SecurityDomain};
 
@@ -177,11 +177,6 @@ impl<'a> ToolkitParameters<'a> {
         let (tars, _) = length_value(rest)?;
         Some(ToolkitParameters { minimum, tars })
     }
-}
-
-fn length_value(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (length, rest) = bytes.split_first()?;
-    rest.split_at_checked(usize::from(*length))
 }
 
 fn security_domains(kept: &[u8]) -> impl Iterator<Item = SecurityDomain<'_>> {

@@ -4,6 +4,12 @@ use super::{Definition, File, FileIndex, FileKind, Profile, Security};
 use alloc::vec::Vec;
 use zeroize::Zeroize;
 
+/// File identifier of the MF.
+pub(crate) const FID_MF: u16 = 0x3F00;
+/// File identifier that stands for the ADF of the active application; no file can be called so (TS 102 221 section
+/// 8.2.1.2).
+pub(crate) const FID_CURRENT_ADF: u16 = 0x7FFF;
+
 /// How many directories lie above each other at most, the MF included.
 pub(crate) const MAX_LEVELS: usize = 8;
 

@@ -5,7 +5,10 @@ use super::access::Operation;
 use super::interface::Application;
 use super::{Context, Outcome, Refusal, expect_p1p2, select};
 use crate::install::kind_of;
-use crate::profile::{Definition, File, FileIndex, FileKind, MAX_CONTENT, MAX_FILES, MAX_LEVELS, Profile, Security};
+use crate::profile::{
+    Definition, FID_CURRENT_ADF, FID_MF, File, FileIndex, FileKind, MAX_CONTENT, MAX_FILES, MAX_LEVELS, Profile,
+    Security,
+};
 use alloc::vec::Vec;
 use teuicc_apdu::{Command, StatusWord, ins};
 use teuicc_saip::Fcp;
@@ -93,7 +96,7 @@ pub(super) fn create(cx: &mut Context<'_>, command: &Create<'_>) -> Outcome {
 
 /// Errors: the file identifier is that of another file (6A89), or of none; the SFI is taken; too many levels (6A80).
 fn check_name(profile: &Profile, parent: FileIndex, file: &EffectiveFile<'_>) -> Result<(), Refusal> {
-    if matches!(file.fid, select::FID_MF | select::FID_CURRENT_ADF) || profile.child(parent, file.fid).is_some() {
+    if matches!(file.fid, FID_MF | FID_CURRENT_ADF) || profile.child(parent, file.fid).is_some() {
         return Err(StatusWord::FILE_EXISTS.into());
     }
     let sfi_taken = file.sfi.is_some_and(|sfi| profile.child_by_sfi(parent, sfi).is_some());

@@ -2,7 +2,7 @@
 
 use super::gba::Gba;
 use super::usim::{self, Service};
-use super::{Context, Outcome, Refusal};
+use super::{Context, Outcome, Refusal, length_value};
 use crate::naa::{self, CHALLENGE_LEN};
 use crate::profile::FileIndex;
 use alloc::vec::Vec;
@@ -44,7 +44,7 @@ impl<'a> Authenticate<'a> {
             return Err(StatusWord::WRONG_LENGTH.into());
         }
         let parsed = match (command.p2, command.data) {
-            (0x80, data) => pair(data).and_then(|(rand, rest)| {
+            (0x80, data) => length_value(data).and_then(|(rand, rest)| {
                 if rest.is_empty() { Some(Authenticate::Gsm { rand: rand.try_into().ok()? }) } else { None }
             }),
             (0x81, data) => challenge(data).map(|(rand, autn)| Authenticate::Umts { rand, autn }),
@@ -152,16 +152,10 @@ fn fields(memory: Vec<u8>, first: Option<u8>, values: &[&[u8]]) -> Result<Vec<u8
     Ok(answer)
 }
 
-/// A value behind its length, and what follows it.
-pub(super) fn pair(data: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (length, rest) = data.split_first()?;
-    rest.split_at_checked(usize::from(*length))
-}
-
 /// Two values, each behind its length, and nothing else.
 fn pairs(data: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (first, rest) = pair(data)?;
-    match pair(rest)? {
+    let (first, rest) = length_value(data)?;
+    match length_value(rest)? {
         (second, []) => Some((first, second)),
         _ => None,
     }

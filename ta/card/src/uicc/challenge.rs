@@ -1,4 +1,4 @@
-//! GET CHALLENGE (TS 102 221 section 11.1.15).
+//! GET CHALLENGE (TS 102 221 section 11.1.18).
 
 use super::{Context, Outcome, Refusal, expect_p1p2, le, no_data};
 use alloc::vec::Vec;

@@ -1,6 +1,6 @@
 //! The file control parameters template (TS 102 221 section 11.1.1.3).
 
-use crate::profile::{File, FileIndex, FileKind, Profile, Security};
+use crate::profile::{FID_MF, File, FileIndex, FileKind, Profile, Security};
 use alloc::vec::Vec;
 use teuicc_tlv::{Error, Tag, Writer};
 
@@ -16,9 +16,6 @@ const LIFE_CYCLE_STATUS: Tag = Tag(0x8A);
 const SECURITY_ATTRIBUTES: Tag = Tag(0x8B);
 const PROPRIETARY: Tag = Tag(0xA5);
 const PIN_STATUS: Tag = Tag(0xC6);
-
-/// File identifier of the MF.
-pub(super) const FID_MF: u16 = 0x3F00;
 
 /// File descriptor bytes (TS 102 221 table 11.5), each with the data coding byte behind it.
 const SHAREABLE: u8 = 0x40;

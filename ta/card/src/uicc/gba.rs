@@ -3,9 +3,9 @@
 //! Ks and its RAND are kept with the sequence numbers; a terminal sees the RAND in EF.GBABP, and puts what the network
 //! tells it behind it. Ks_int_NAF is not derived: nothing in the card uses it.
 
-use super::authenticate::{answer, pair};
+use super::authenticate::answer;
 use super::usim::{self, IsimService, Service};
-use super::{Context, Outcome, Refusal};
+use super::{Context, Outcome, Refusal, length_value};
 use crate::naa::{self, CHALLENGE_LEN};
 use crate::profile::{FileIndex, FileKind, Profile};
 use teuicc_apdu::{Response, StatusWord};
@@ -60,13 +60,13 @@ impl Gba {
         let profile = cx.profile()?;
         let bootstrapping = profile.naas.get(place).and_then(|naa| naa.bootstrapping.as_ref());
         let bootstrapping = bootstrapping.ok_or(StatusWord::CONDITIONS_OF_USE)?;
-        let (rand, rest) = pair(profile.content(self.parameters)).ok_or(StatusWord::CONDITIONS_OF_USE)?;
+        let (rand, rest) = length_value(profile.content(self.parameters)).ok_or(StatusWord::CONDITIONS_OF_USE)?;
         if *rand != bootstrapping.rand {
             return Err(StatusWord::CONDITIONS_OF_USE.into());
         }
         let key = naa::ks_ext_naf(&bootstrapping.ks, &bootstrapping.rand, impi, naf_id);
         if let Some(list) = self.naf_list {
-            let b_tid = pair(rest).map_or(&[][..], |(b_tid, _)| b_tid);
+            let b_tid = length_value(rest).map_or(&[][..], |(b_tid, _)| b_tid);
             let mut entry = Writer::new();
             entry.primitive(NAF_ID, naf_id)?;
             let name_len = entry.as_bytes().len();

@@ -1,5 +1,5 @@
-//! DEACTIVATE FILE and ACTIVATE FILE (TS 102 221 sections 11.1.14 and 11.1.15), TERMINATE DF and TERMINATE EF (TS 102 222
-//! sections 6.7 and 6.8). TERMINATE CARD USAGE does not exist: the eUICC outlives its profiles.
+//! DEACTIVATE FILE and ACTIVATE FILE (TS 102 221 sections 11.1.14 and 11.1.15), TERMINATE DF and TERMINATE EF (TS 102
+//! 222 sections 6.7 and 6.8). TERMINATE CARD USAGE does not exist: the eUICC outlives its profiles.
 
 use super::access::Operation;
 use super::interface::Application;

@@ -384,8 +384,14 @@ fn sfi(bits: u8) -> Result<Option<u8>, Refusal> {
 }
 
 /// How many bytes a command asks for: without an Le field as many as a short one can.
-fn le(command: &Command<'_>) -> usize {
+pub(crate) fn le(command: &Command<'_>) -> usize {
     command.le.and_then(|le| usize::try_from(le).ok()).unwrap_or(256)
+}
+
+/// A value behind its length of one byte, and what follows it. `None` if it is cut off.
+pub(crate) fn length_value(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first()?;
+    rest.split_at_checked(usize::from(*length))
 }
 
 impl From<StatusWord> for Refusal {

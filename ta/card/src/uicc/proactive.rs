@@ -5,8 +5,7 @@
 //! by a modem that has nothing else to ask; and REFRESH, after a profile switch or a change of files from outside.
 
 use super::Refusal;
-use super::fcp::FID_MF;
-use crate::profile::{FileIndex, FileKind, Profile};
+use crate::profile::{FID_CURRENT_ADF, FID_MF, FileIndex, FileKind, Profile};
 use alloc::vec::Vec;
 use teuicc_apdu::StatusWord;
 use teuicc_tlv::{OutOfMemory, Reader, TryBytes, try_copy};
@@ -292,7 +291,7 @@ fn file_list(profile: &Profile, files: &[FileIndex]) -> Result<Option<Vec<u8>>, 
                 FileKind::Adf if application.is_some_and(|aid| aid != file.aid) => return Ok(None),
                 FileKind::Adf => {
                     application = Some(&file.aid);
-                    0x7FFF
+                    FID_CURRENT_ADF
                 }
                 FileKind::Mf => FID_MF,
                 _ => file.fid,

@@ -3,16 +3,11 @@
 use super::fcp::{self, DF_NAME};
 use super::interface::{Application, Channel};
 use super::{Context, Outcome, Refusal, no_data};
-use crate::profile::{File, FileIndex, FileKind, Profile};
+use crate::profile::{FID_CURRENT_ADF, FID_MF, File, FileIndex, FileKind, Profile};
 use alloc::vec::Vec;
 use teuicc_apdu::{Command, Response, StatusWord};
 use teuicc_rsp::aid::ISDR;
 use teuicc_tlv::Writer;
-
-pub(super) use super::fcp::FID_MF;
-
-/// File identifier that stands for the ADF of the active application.
-pub(super) const FID_CURRENT_ADF: u16 = 0x7FFF;
 
 /// Longest DF name in bytes.
 const MAX_AID: usize = 16;

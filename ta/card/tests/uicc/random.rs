@@ -97,7 +97,7 @@ proptest! {
     fn any_request(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let mut bench = Bench::new();
         let _ = bench.card.process(&bytes);
-        let mut request = vec![1, 0x12];
+        let mut request = vec![teuicc_wire::version::CURRENT, 0x12];
         request.extend(bytes);
         let _ = bench.card.process(&request);
     }

@@ -2,11 +2,10 @@
 //! another form; the answers to SELECT and STATUS (TS 51.011 section 9.2.1).
 
 use super::Session;
-use crate::profile::{FileIndex, FileKind, Pin, Profile};
+use crate::profile::{FID_CURRENT_ADF, FID_MF, FileIndex, FileKind, Pin, Profile};
 use crate::uicc::access::{self, Operation};
-use crate::uicc::fcp::FID_MF;
 use crate::uicc::interface::Application;
-use crate::uicc::select::find_by_fid;
+use crate::uicc::select::{child, find_by_fid};
 use crate::uicc::usim::application_pin;
 use crate::uicc::{Context, Outcome, Refusal, SPECIAL_USABLE_DEACTIVATED};
 use alloc::vec::Vec;
@@ -16,7 +15,6 @@ use teuicc_tlv::{OutOfMemory, TryBytes, try_copy};
 const FID_DF_TELECOM: u16 = 0x7F10;
 const FID_DF_GSM: u16 = 0x7F20;
 const FID_DF_GSM_ACCESS: u16 = 0x5F3B;
-const FID_CURRENT_ADF: u16 = 0x7FFF;
 
 /// EFs of DF.GSM that a USIM has under another identifier (TS 31.102 section 4.4.3): Kc, KcGPRS, CPBCCH and InvScan in its
 /// DF.GSM-ACCESS.
@@ -229,11 +227,6 @@ fn find_in_usim(profile: &Profile, usim: FileIndex, fid: u16) -> Option<Found> {
             own(FID_DF_GSM_ACCESS).and_then(|df| child(profile, df, *fid)).map(Found::Ef)
         }
     }
-}
-
-/// The child of `directory` that a terminal can see.
-fn child(profile: &Profile, directory: FileIndex, fid: u16) -> Option<FileIndex> {
-    profile.child(directory, fid).filter(|index| profile.file(*index).is_some_and(|file| file.visible))
 }
 
 /// The answer for MF or DF: 22 bytes (TS 51.011 section 9.2.1). Without a profile it is the MF of an empty card.
