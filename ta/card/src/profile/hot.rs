@@ -8,8 +8,10 @@ use teuicc_tlv::{Reader, Tag};
 /// After how many updates that are in memory only the next one stores them all.
 pub(crate) const MAX_UPDATES: u8 = 64;
 
-/// First bytes of the AID of a USIM (TS 101 220 annex E): RID of 3GPP, application code.
-pub(crate) const USIM: [u8; 7] = [0xA0, 0x00, 0x00, 0x00, 0x87, 0x10, 0x02];
+/// First bytes of the AID of a USIM (TS 101 220 annex E), RID of 3GPP and application code; of one whose SUPI is no IMSI
+/// (TS 31.102 annex N).
+const USIM: [u8; 7] = [0xA0, 0x00, 0x00, 0x00, 0x87, 0x10, 0x02];
+const USIM_NON_IMSI: [u8; 7] = [0xA0, 0x00, 0x00, 0x00, 0x87, 0x10, 0x0B];
 
 /// Special file information, bit 8: high update activity (TS 102 222 section 6.3.2.2.2).
 const SPECIAL_HIGH_UPDATE: u8 = 0x80;
@@ -32,9 +34,9 @@ const IN_5GS: &[u16] = &[0x4F01, 0x4F02, EF_5GS3GPPNSC, EF_5GSN3GPPNSC, 0x4F05];
 const IN_GSM_ACCESS: &[u16] = &[0x4F20, 0x4F52];
 
 impl File {
-    /// Whether it is the ADF of a USIM.
+    /// Whether it is the ADF of a USIM, with an IMSI or without.
     pub(crate) fn is_usim(&self) -> bool {
-        self.kind == FileKind::Adf && self.aid.starts_with(&USIM)
+        self.kind == FileKind::Adf && (self.aid.starts_with(&USIM) || self.aid.starts_with(&USIM_NON_IMSI))
     }
 }
 

@@ -16,7 +16,7 @@ mod store;
 mod tests;
 
 pub(crate) use files::{FID_CURRENT_ADF, FID_MF, MAX_LEVELS};
-pub(crate) use hot::{MAX_UPDATES, USIM};
+pub(crate) use hot::MAX_UPDATES;
 pub(crate) use store::{MAX_CONTENT, MAX_FILES, MAX_KEPT, MAX_METADATA, MAX_NAAS, MAX_PINS};
 
 /// A profile in memory.

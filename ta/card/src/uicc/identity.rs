@@ -55,9 +55,10 @@ pub(super) enum GetIdentity {
 impl GetIdentity {
     /// Reads the command. Errors: P1 or P2 without a meaning; data.
     pub(super) fn parse(command: &Command<'_>) -> Result<Self, Refusal> {
+        // Bit 8 of P2 says whose identity: that of the application, or of the MF, which has none.
         let context = match command.p1p2() {
-            0x0081 => GetIdentity::Suci,
-            0x0082 => GetIdentity::Offload,
+            0x0001 | 0x0081 => GetIdentity::Suci,
+            0x0002 | 0x0082 => GetIdentity::Offload,
             _ => return Err(StatusWord::INCORRECT_P1P2.into()),
         };
         no_data(command)?;

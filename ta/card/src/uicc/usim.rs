@@ -3,7 +3,7 @@
 use super::access::is_presented;
 use super::interface::{Application, Verified};
 use super::{Context, Refusal};
-use crate::profile::{FileIndex, Profile, USIM};
+use crate::profile::{File, FileIndex, Profile};
 use teuicc_apdu::StatusWord;
 
 /// First bytes of the AID of an ISIM (TS 101 220 annex E): RID of 3GPP, application code.
@@ -65,17 +65,17 @@ pub(super) enum IsimService {
 
 /// Whether a service is available in the USIM service table; never for another application.
 pub(super) fn has_service(profile: &Profile, adf: FileIndex, service: Service) -> bool {
-    is_available(profile, adf, &USIM, EF_UST, service as usize)
+    is_available(profile, adf, File::is_usim, EF_UST, service as usize)
 }
 
 /// Whether a service is available in the ISIM service table; never for another application.
 pub(super) fn has_isim_service(profile: &Profile, adf: FileIndex, service: IsimService) -> bool {
-    is_available(profile, adf, &ISIM, EF_IST, service as usize)
+    is_available(profile, adf, |file| file.aid.starts_with(&ISIM), EF_IST, service as usize)
 }
 
-fn is_available(profile: &Profile, adf: FileIndex, aid: &[u8], table: u16, number: usize) -> bool {
+fn is_available(profile: &Profile, adf: FileIndex, is_its: fn(&File) -> bool, table: u16, number: usize) -> bool {
     let bit = number.saturating_sub(1);
-    profile.file(adf).is_some_and(|file| file.aid.starts_with(aid))
+    profile.file(adf).is_some_and(is_its)
         && profile.child(adf, table).is_some_and(|table| {
             let octet = profile.content(table).get(bit / 8).copied().unwrap_or(0);
             (octet.rotate_right(u32::try_from(bit % 8).unwrap_or(0))) & 0x01 != 0

@@ -95,8 +95,12 @@ impl Usim {
     }
 
     fn card(&self) -> Card<Fixed, MemoryStore> {
+        self.card_with(self.profile())
+    }
+
+    fn card_with(&self, profile: Profile) -> Card<Fixed, MemoryStore> {
         let mut store = MemoryStore::new();
-        profile::store(&mut store, self.profile()).unwrap();
+        profile::store(&mut store, profile).unwrap();
         let platform = Platform { rng: Fixed(self.ephemeral), store, rollback_protection: false };
         let mut card = Card::boot_with_profile(platform, SLOT);
         card.power_up(Interface::Modem).unwrap();
@@ -168,6 +172,28 @@ fn the_suci_of_a_network_specific_identifier_is_an_nai() {
     assert_eq!(null, "type1.rid71.schid0.useridverylongusername1@3gpp.com");
 }
 
+/// A USIM of TS 31.102 annex N has an AID of its own, no EF.IMSI and, as pySim has it, all other files where they are.
+#[test]
+fn a_usim_without_an_imsi_is_one() {
+    let mut usim = Usim::new(&[&hex!("A002 0102"), &KEYS], EPHEMERAL_A_NAI);
+    (usim.services, usim.nai) = (&[27, 38, 124, 125, 130], Some(NAI.to_vec()));
+    let mut profile = usim.profile();
+    let adf = profile.files.iter_mut().find(|file| file.aid == profile::USIM).unwrap();
+    adf.aid[6] = 0x0B;
+    profile.files.iter_mut().find(|file| file.fid == 0x6F07).unwrap().fid = 0x6F70;
+    let mut card = usim.card_with(profile);
+    let mut apdu = |apdu: &str| card.transmit(Interface::Modem, &hex(apdu)).unwrap();
+    assert_eq!(apdu("A0A40000027F20").sw.0, 0x9404, "no SIM is made of it");
+    for command in ["00A4040C07A000000087100B", "002000010831323334FFFFFFFF"] {
+        assert_eq!(apdu(command).sw.0, 0x9000);
+    }
+    let suci = apdu(GET_SUCI);
+    let nai = format!("\x11type1.rid71.schid1.hnkey30.{OUTPUT_A_NAI}@3gpp.com");
+    assert_eq!((suci.sw.0, String::from_utf8_lossy(&suci.data[3..]).as_ref()), (0x9000, nai.as_str()));
+    assert_eq!(apdu("008800801110 00000000000000000000000000000000").sw.0, 0x9000, "the GSM context");
+    assert_eq!(apdu("A0A40000023F00").sw.0, 0x6E00, "a USIM session");
+}
+
 #[test]
 fn the_suci_of_an_imsi_for_offload_is_an_nai_too() {
     let mut usim = Usim::new(&[&hex!("A002 0102"), &KEYS], EPHEMERAL_A);
@@ -182,6 +208,15 @@ fn the_suci_of_an_imsi_for_offload_is_an_nai_too() {
     (null.services, null.ad, null.routing_indicator) = (&[124, 125, 142], hex!("00000002").to_vec(), None);
     let expected = "type0.rid0.schid0.userid2001002086@5gc-nswo.mnc001.mcc274.3gppnetwork.org";
     assert_eq!(String::from_utf8(null.suci(GET_OFFLOAD)).unwrap(), expected);
+}
+
+/// Bit 8 of P2 says that the identity is the application's, as in AUTHENTICATE; pySim leaves it out.
+#[test]
+fn the_identity_is_the_applications_whatever_bit_8_says() {
+    let mut usim = Usim::new(&[&hex!("A002 0102"), &KEYS], EPHEMERAL_A);
+    usim.services = &[124, 125, 142];
+    assert_eq!(usim.suci("8078000100"), usim.suci(GET_SUCI));
+    assert_eq!(usim.suci("8078000200"), usim.suci(GET_OFFLOAD));
 }
 
 #[test]
@@ -252,7 +287,8 @@ fn forms_and_conditions() {
     for (apdu, sw) in [
         ("8078008000", 0x6A86),
         ("8078008300", 0x6A86),
-        ("8078000100", 0x6A86),
+        ("8078000000", 0x6A86),
+        ("8078000300", 0x6A86),
         ("8078018100", 0x6A86),
         ("807800810100", 0x6700),
         ("0078008100", 0x6E00),

@@ -90,17 +90,19 @@ fn a_file_is_known_by_its_place() {
         assert_eq!(update(&mut bench, path, &filled(1)), 0x9000);
         assert_eq!(bench.replaces(), 1, "{path}");
     }
-    // Of an application that is no USIM the names mean nothing.
-    let mut profile = files();
-    for file in profile.files.iter_mut().filter(|file| !file.aid.is_empty()) {
-        file.aid = profile::ISIM.to_vec();
+    // In a USIM without an IMSI they mean the same, in an application that is no USIM nothing.
+    for (code, replaces) in [("100B", 0), ("1004", 1)] {
+        let mut profile = files();
+        for file in profile.files.iter_mut().filter(|file| !file.aid.is_empty()) {
+            file.aid[5..7].copy_from_slice(&crate::hex(code));
+        }
+        profile.naas.clear();
+        let mut other = Bench::with(profile);
+        other.ok(&format!("00A4040C07A000000087{code}"));
+        let _ = other.replaces();
+        assert_eq!(update(&mut other, "7FFF6F7E", &filled(1)), 0x9000);
+        assert_eq!(other.replaces(), replaces, "{code}");
     }
-    profile.naas.clear();
-    let mut isim = Bench::with(profile);
-    isim.ok("00A4040C07A0000000871004");
-    let _ = isim.replaces();
-    assert_eq!(update(&mut isim, "7FFF6F7E", &filled(1)), 0x9000);
-    assert_eq!(isim.replaces(), 1);
 }
 
 #[test]

@@ -19,6 +19,7 @@ const FID_DF_GSM_ACCESS: u16 = 0x5F3B;
 /// EFs of DF.GSM that a USIM has under another identifier (TS 31.102 section 4.4.3): Kc, KcGPRS, CPBCCH and InvScan in its
 /// DF.GSM-ACCESS.
 const IN_GSM_ACCESS: [(u16, u16); 4] = [(0x6F20, 0x4F20), (0x6F52, 0x4F52), (0x6F63, 0x4F63), (0x6F64, 0x4F64)];
+const EF_IMSI: u16 = 0x6F07;
 /// EF.LOCIGPRS has the content of EF.PSLOCI.
 const EF_LOCIGPRS: u16 = 0x6F53;
 const EF_PSLOCI: u16 = 0x6F73;
@@ -178,8 +179,10 @@ pub(super) fn pins(profile: &Profile) -> (FileIndex, [u8; 2]) {
     (directory, [application_pin(profile, directory).unwrap_or(0x01), second.unwrap_or(0x81)])
 }
 
+/// The first USIM with an IMSI: without one there is no subscription for a SIM.
 fn first_usim(profile: &Profile) -> Option<FileIndex> {
-    profile.adfs().find(|(_, file)| file.is_usim()).map(|(index, _)| index)
+    let has_imsi = |index| profile.child(index, EF_IMSI).is_some();
+    profile.adfs().find(|(index, file)| file.is_usim() && has_imsi(*index)).map(|(index, _)| index)
 }
 
 fn find(profile: &Profile, cx: &Context<'_>, fid: u16) -> Option<Found> {
