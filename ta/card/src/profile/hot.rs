@@ -2,7 +2,6 @@
 //! then, so that moving about does not wear out the flash.
 
 use super::{Definition, File, FileIndex, FileKind, Profile};
-use core::cmp::Ordering;
 use teuicc_tlv::{Reader, Tag};
 
 /// After how many updates that are in memory only the next one stores them all.
@@ -65,36 +64,39 @@ impl Profile {
         }
     }
 
-    /// How many security contexts with counters the EF at `index`, with this `content`, holds for a terminal to take up
-    /// again after power-on. One that a terminal has taken up it marks as unusable here; should that be lost, an old
-    /// counter would be used again with the same key (TS 33.102 section 6.4.8, TS 33.401 section 7.2.5).
-    pub(crate) fn usable_contexts(&self, index: FileIndex, content: &[u8]) -> usize {
-        let Some(file) = self.file(index) else { return 0 };
+    /// Whether `content` in the place of what the EF at `index` holds takes a security context back that a terminal could
+    /// take up again after power-on: it is marked as unusable, or its counters went on. Should that be lost, an old
+    /// counter would be used again with the same key (TS 33.102 section 6.4.8, TS 33.401 section 7.2.5). Losing a
+    /// context with another key costs an authentication.
+    pub(crate) fn takes_back(&self, index: FileIndex, content: &[u8]) -> bool {
+        let Some(file) = self.file(index).filter(|file| self.rewritten_beside(index).contains(&file.fid)) else {
+            return false;
+        };
+        let parts = |length: usize| file.content.chunks(length).zip(content.chunks(length));
         match (file.fid, file.kind) {
-            _ if !self.rewritten_beside(index).contains(&file.fid) => 0,
             (EF_START_HFN, _) => {
-                // START of either domain; at the threshold it has been used up.
+                // START of either domain goes up with the same keys, and at the threshold it has been used up.
                 let threshold = self.child(file.parent, EF_THRESHOLD).map_or(&[][..], |index| self.content(index));
                 let threshold = threshold.get(..3).unwrap_or(&[0xFF; 3]);
-                count(content.chunks_exact(3).filter(|start| (*start).cmp(threshold) == Ordering::Less))
+                parts(3).any(|(before, after)| before < threshold && after > before)
             }
             (EF_EPSNSC | EF_5GS3GPPNSC | EF_5GSN3GPPNSC, FileKind::LinearFixed(length)) => {
-                count(content.chunks(usize::from(length.max(1))).filter(|record| is_usable(record)))
+                let mut records = parts(length.max(1).into());
+                records.any(|(before, after)| {
+                    let Some(key) = usable_key(before) else { return false };
+                    before != after && usable_key(after).is_none_or(|new| new == key)
+                })
             }
-            _ => 0,
+            _ => false,
         }
     }
 }
 
-/// Whether a record of EF.EPSNSC or of EF.5GS3GPPNSC holds a security context: its key set identifier is not 7
-/// (TS 31.102 sections 4.2.92 and 4.4.11.4).
-fn is_usable(record: &[u8]) -> bool {
-    let context = Reader::new(record).read().ok().filter(|context| context.tag == Tag(0xA0));
-    let identifier = context.and_then(|context| context.members().flatten().find(|member| member.tag == Tag(0x80)));
-    identifier.and_then(|member| member.value.first()).is_some_and(|identifier| identifier & 0x07 != 0x07)
-}
-
-/// How many there are; `Iterator::count` would have to panic for more than a `usize` holds.
-fn count<T>(items: impl Iterator<Item = T>) -> usize {
-    items.fold(0, |count, _| count.saturating_add(1))
+/// The key of the security context that a record of EF.EPSNSC or of EF.5GS3GPPNSC holds, empty if it has none. `None` if
+/// it holds no context, or one with the key set identifier 7 (TS 31.102 sections 4.2.92 and 4.4.11.4).
+fn usable_key(record: &[u8]) -> Option<&[u8]> {
+    let context = Reader::new(record).read().ok().filter(|context| context.tag == Tag(0xA0))?;
+    let member = |tag| context.members().flatten().find(|member| member.tag == tag).map(|member| member.value);
+    let identifier = member(Tag(0x80))?.first()?;
+    (identifier & 0x07 != 0x07).then(|| member(Tag(0x81)).unwrap_or_default())
 }

@@ -333,8 +333,7 @@ impl Context<'_> {
         }
         let owner = profile.content_owner(index);
         let is_hot = profile.is_hot(owner);
-        let takes_back =
-            profile.usable_contexts(owner, &changed) < profile.usable_contexts(owner, profile.content(owner));
+        let takes_back = profile.takes_back(owner, &changed);
         let content = profile.content_mut(index).ok_or(StatusWord::FILE_NOT_FOUND)?;
         core::mem::swap(content, &mut *changed);
         let mut previous = changed;

@@ -188,6 +188,38 @@ fn a_security_context_is_taken_back_at_once() {
     }
 }
 
+/// A terminal that takes a context up, does not mark it, and writes it with the counters that it came to: the old ones
+/// must not come back, since the key is the same.
+#[test]
+fn a_security_context_whose_counters_went_on_is_stored_at_once() {
+    let context = |identifier: u8, key: u16, count: u8| format!("A00A8001{identifier:02X}8102{key:04X}8201{count:02X}");
+    let start = |start: u8| format!("0000{start:02X}0000000000000000FF");
+    for (path, steps) in [
+        ("7FFF6FE4", [context(1, 0x1122, 1), context(1, 0x1122, 2), context(1, 0x1123, 0), context(2, 0x1123, 1)]),
+        ("7FFF5FC04F03", [context(1, 0x1122, 1), context(1, 0x1122, 2), context(1, 0x1123, 0), context(1, 0x1123, 1)]),
+        // START goes up with the same keys and is reset with new ones.
+        ("7FFF6F5B", [start(1), start(2), start(1), start(2)]),
+    ] {
+        let mut bench = bench();
+        for (step, content) in steps.iter().enumerate() {
+            assert_eq!(update(&mut bench, path, content), 0x9000);
+            assert_eq!(bench.replaces(), u32::from(step % 2 == 1), "{path} {content}");
+            assert_eq!(update(&mut bench, path, content), 0x9000);
+            assert_eq!(bench.replaces(), 0, "nothing changed");
+        }
+        for written in [false, true] {
+            update(&mut bench, path, &steps[0]);
+            bench.card.power_up(Interface::Modem).unwrap();
+            bench.select_usim();
+            bench.store.arm(PowerCut { at_write: 0, written });
+            assert_eq!(update(&mut bench, path, &steps[1]), 0x6581);
+            bench.reboot();
+            bench.select_usim();
+            assert_eq!(read(&mut bench, path), steps[usize::from(written)]);
+        }
+    }
+}
+
 /// What is done with the card.
 #[derive(Clone, Copy, Debug)]
 enum Step {
