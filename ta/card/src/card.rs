@@ -412,8 +412,9 @@ mod tests {
         assert!(!card.proactive_pending());
         assert!(card.state.as_ref().is_ok_and(|running| running.modem.as_ref().unwrap().session.is_busy()));
         assert_eq!(sw(&mut card, Modem, &STATUS), 0x9000);
-        assert_eq!(sw(&mut card, Modem, &FETCH), 0x6985);
+        assert_eq!(card.transmit(Modem, &FETCH).unwrap().data, command.data, "as long as it is not answered");
         assert_eq!(sw(&mut card, Modem, &hex!("80140000 0C 8103010104 02028281 030100")), 0x9000);
+        assert_eq!(sw(&mut card, Modem, &FETCH), 0x6985);
         assert!(!card.take_card_changed());
         assert_eq!(sw(&mut card, Modem, &hex!("80140000 0C 8103010104 02028281 030100")), 0x6985);
     }
@@ -470,7 +471,7 @@ mod tests {
             let answer = [&hex!("80140000 0C")[..], &wrong, &hex!("82028281 830100")].concat();
             assert_eq!(sw(&mut card, Modem, &answer), 0x6A80);
         }
-        assert_eq!(sw(&mut card, Modem, &FETCH), 0x6985);
+        assert_eq!(card.transmit(Modem, &FETCH).unwrap().data[4], 1);
         assert_eq!(sw(&mut card, Modem, &hex!("80140000 0C 8103010104 82028281 830100")), 0x9000);
     }
 

@@ -12,6 +12,8 @@ use teuicc_tlv::{OutOfMemory, Reader, TryBytes, try_copy};
 
 /// How often the terminal is asked to send STATUS, in seconds: what TS 102 221 has it do unasked.
 const POLL_INTERVAL: u8 = 30;
+/// The length of that command in bytes.
+const POLL_INTERVAL_LENGTH: u8 = 15;
 
 /// How often a REFRESH is shown again to a terminal that could not do it for the time being.
 const MAX_RETRIES: u8 = 3;
@@ -161,10 +163,9 @@ impl Session {
             return None;
         }
         if self.poll_interval {
-            return Some(15);
+            return Some(POLL_INTERVAL_LENGTH);
         }
-        let refresh = self.refresh.as_ref().filter(|_| !self.postponed)?;
-        u8::try_from(refresh.list.len().saturating_add(11)).ok()
+        self.refresh.as_ref().filter(|_| !self.postponed).and_then(Refresh::length)
     }
 
     /// Whether a REFRESH that tells of a profile switch waits to be fetched.
@@ -182,25 +183,37 @@ impl Session {
         self.postponed = false;
     }
 
-    /// Gives the proactive command that waits. Errors: none waits (6985); out of memory, and it still waits.
+    /// The length in bytes of the command that FETCH gives.
+    pub(super) fn to_fetch(&self) -> Option<u8> {
+        match &self.fetched {
+            None => self.pending(),
+            Some(Fetched::PollInterval) => Some(POLL_INTERVAL_LENGTH),
+            Some(Fetched::Refresh(refresh)) => refresh.length(),
+        }
+    }
+
+    /// Gives the proactive command that waits; or the one that is fetched and unanswered once more, since the terminal may
+    /// not have got it. Errors: there is none (6985); out of memory, and nothing changes.
     pub(super) fn fetch(&mut self) -> Result<Vec<u8>, Refusal> {
-        let length = self.pending().ok_or(StatusWord::CONDITIONS_OF_USE)?;
-        let number = if self.number >= 0xFE { 1 } else { self.number.saturating_add(1) };
-        let (kind, qualifier, rest) = match &self.refresh {
-            Some(refresh) if !self.poll_interval => (KIND_REFRESH, refresh.mode as u8, refresh.list.as_slice()),
+        let length = self.to_fetch().ok_or(StatusWord::CONDITIONS_OF_USE)?;
+        let mut command = Vec::new();
+        command.try_reserve_exact(length.into()).map_err(|_| OutOfMemory)?;
+        if self.fetched.is_none() {
+            self.number = if self.number >= 0xFE { 1 } else { self.number.saturating_add(1) };
+            self.fetched = if core::mem::take(&mut self.poll_interval) {
+                Some(Fetched::PollInterval)
+            } else {
+                self.refresh.take().map(Fetched::Refresh)
+            };
+        }
+        let (kind, qualifier, rest) = match &self.fetched {
+            Some(Fetched::Refresh(refresh)) => (KIND_REFRESH, refresh.mode as u8, refresh.list.as_slice()),
             // Duration in seconds.
             _ => (KIND_POLL_INTERVAL, 0x00, &[0x84, 0x02, 0x01, POLL_INTERVAL][..]),
         };
-        let mut command = Vec::new();
-        let head = [0xD0, length.saturating_sub(2), 0x81, 0x03, number, kind, qualifier, 0x82, 0x02, 0x81, 0x82];
+        let head = [0xD0, length.saturating_sub(2), 0x81, 0x03, self.number, kind, qualifier, 0x82, 0x02, 0x81, 0x82];
         command.try_extend(&head)?;
         command.try_extend(rest)?;
-        self.fetched = if core::mem::take(&mut self.poll_interval) {
-            Some(Fetched::PollInterval)
-        } else {
-            self.refresh.take().map(Fetched::Refresh)
-        };
-        self.number = number;
         Ok(command)
     }
 
@@ -250,6 +263,11 @@ impl Refresh {
             Some(list) => Ok(Refresh { mode, files: try_copy(files)?, list }),
             None => Refresh::new(profile, RefreshMode::InitAndFullFileChange, &[]),
         }
+    }
+
+    /// The length of the whole command in bytes.
+    fn length(&self) -> Option<u8> {
+        u8::try_from(self.list.len().saturating_add(11)).ok()
     }
 
     fn is_reset(&self) -> bool {

@@ -89,7 +89,7 @@ impl Fetch {
     }
 }
 
-/// Gives the proactive command that waits. Errors: none waits (6985).
+/// Gives the proactive command that waits, or that is fetched and unanswered. Errors: there is none (6985).
 pub(super) fn fetch(cx: &mut Context<'_>, _: Fetch) -> Outcome {
     Ok(Response::data(cx.interface.session.fetch()?))
 }

@@ -1,6 +1,8 @@
 //! TERMINAL CAPABILITY, TERMINAL PROFILE and the toolkit session.
 
-use crate::Bench;
+use crate::{Bench, hex, string};
+use teuicc_apdu::t0::{Step, T0};
+use teuicc_wire::Interface;
 
 #[test]
 fn forms_and_errors() {
@@ -50,7 +52,7 @@ fn poll_interval_is_asked_for_once_and_only_of_a_terminal_that_knows_it() {
     assert_eq!(bench.sw("00A4000C02 2FFF"), 0x6A82, "an error is not replaced");
     // 30 seconds (TS 102 223 sections 6.6.5 and 8.8).
     assert_eq!(bench.ok("8012000000"), "D00D8103010300820281828402011E");
-    assert_eq!(bench.sw("8012000000"), 0x6985);
+    assert_eq!(bench.ok("8012000000"), "D00D8103010300820281828402011E", "once more, until it is answered");
     // What would begin a session waits; a short message and the control of a call do not.
     for (envelope, sw) in [("D3", 0x9300), ("D6", 0x9300), ("D7", 0x9300), ("D1", 0x9000), ("D4", 0x9000)] {
         assert_eq!(bench.sw(&format!("80C2000004 {envelope}028200")), sw, "{envelope}");
@@ -58,4 +60,27 @@ fn poll_interval_is_asked_for_once_and_only_of_a_terminal_that_knows_it() {
     assert_eq!(bench.sw("8014000010 8103010300 82028281 830100 8402011E"), 0x9000);
     assert_eq!(bench.sw("80C2000004 D6028200"), 0x9000);
     assert_eq!(bench.sw("80F2000C"), 0x9000);
+}
+
+/// The answer to a FETCH with another length was announced and not taken: the session does not stay busy for it.
+#[test]
+fn a_proactive_command_that_was_lost_is_fetched_again() {
+    let mut bench = Bench::new();
+    let mut t0 = T0::new();
+    for (tpdu, answer) in [
+        ("8010000003000020", "910F"),
+        ("8012000000", "6C0F"),
+        ("80F2000C00", "9000"),
+        ("801200000F", "D00D8103010300820281828402011E9000"),
+        ("80F2000C00", "9000"),
+        ("801200000F", "D00D8103010300820281828402011E9000"),
+        ("801400000C810301030002028281030100", "9000"),
+        ("801200000F", "6985"),
+    ] {
+        let said = match t0.tpdu(&hex(tpdu)) {
+            Step::Answer(answer) => answer,
+            Step::Execute(apdu) => t0.response(bench.card.transmit(Interface::Modem, &apdu).unwrap()),
+        };
+        assert_eq!(string(&said), answer, "{tpdu}");
+    }
 }

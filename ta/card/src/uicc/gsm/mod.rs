@@ -95,7 +95,7 @@ fn translated(cx: &mut Context<'_>, command: &Command<'_>) -> Outcome {
         RUN_GSM_ALGORITHM => run_gsm_algorithm(cx, command),
         ins::FETCH => {
             // Before it is fetched: what was asked for in a wrong length still waits.
-            let length = cx.interface.session.pending().ok_or(StatusWord::CONDITIONS_OF_USE)?;
+            let length = cx.interface.session.to_fetch().ok_or(StatusWord::CONDITIONS_OF_USE)?;
             if command.le != Some(length.into()) {
                 return Err(wrong_length(length));
             }
