@@ -33,9 +33,12 @@ impl<'a> Activation<'a> {
 
 /// Activates or deactivates an EF or DF, which then is selected.
 ///
-/// Errors: no such file (6A82), no EF selected (6986), the MF or an ADF, a file in that state already or terminated
-/// (6985), the access rule (6982), the store does not write.
+/// Errors: no such file (6A82), no EF selected, or the ISD-R (6986), the MF or an ADF, a file in that state already or
+/// terminated (6985), those of `check_access`, the store does not write.
 pub(super) fn set_activated(cx: &mut Context<'_>, command: &Activation<'_>, activated: bool) -> Outcome {
+    if cx.channel.application == Application::IsdR {
+        return Err(StatusWord::NO_EF_SELECTED.into());
+    }
     let index = match &command.target {
         Some(target) => select::find(cx.profile()?, &cx.channel, target).ok_or(StatusWord::FILE_NOT_FOUND)?,
         None => cx.channel.file().ok_or(StatusWord::NO_EF_SELECTED)?,

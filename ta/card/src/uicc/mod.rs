@@ -259,9 +259,9 @@ impl Context<'_> {
     }
 
     /// The EF that a command names by its SFI in the current DF, and which becomes the current EF; without an SFI
-    /// the current EF. Errors: no such file, or none selected.
+    /// the current EF. Errors: no such file (6A82), or none selected, as ever while the ISD-R is (6986).
     fn ef(&mut self, sfi: Option<u8>) -> Result<FileIndex, Refusal> {
-        let Some(sfi) = sfi else {
+        let Some(sfi) = sfi.filter(|_| self.channel.application != Application::IsdR) else {
             return self.channel.file().ok_or(Refusal(StatusWord::NO_EF_SELECTED));
         };
         let directory = self.channel.directory();
@@ -281,16 +281,23 @@ impl Context<'_> {
         if shareable || !self.interface.is_selected(index) { Ok(()) } else { Err(StatusWord::CONDITIONS_OF_USE.into()) }
     }
 
-    /// Errors: the access rule of a file does not allow this to what was presented (6982).
+    /// Errors: the file lies in a directory that is deactivated or terminated, where nothing is used and nothing
+    /// administered (6985); its access rule does not allow this to what was presented (6982).
     fn check_access(&self, index: FileIndex, operation: Operation) -> Result<(), Refusal> {
-        let allowed = access::is_allowed(self.profile()?, &self.interface.verified, index, operation);
+        let profile = self.profile()?;
+        let parent = profile.file(index).map_or(FileIndex::MF, |file| file.parent);
+        let mut within = profile.upwards(parent).filter_map(|index| profile.file(index));
+        if within.any(|file| file.is_deactivated() || file.is_terminated()) {
+            return Err(StatusWord::CONDITIONS_OF_USE.into());
+        }
+        let allowed = access::is_allowed(profile, &self.interface.verified, index, operation);
         if allowed { Ok(()) } else { Err(StatusWord::SECURITY_STATUS.into()) }
     }
 
     /// What kind of EF `index` is, if it may be operated on in this way.
     ///
-    /// Errors: a structure that `fits` refuses, a file that is deactivated or terminated, or lies in a directory that
-    /// is, an access rule that is not fulfilled.
+    /// Errors: a structure that `fits` refuses (6981), a file that is deactivated or terminated (6985), and those of
+    /// [`Context::check_access`].
     fn check(
         &self,
         index: FileIndex,
@@ -303,9 +310,7 @@ impl Context<'_> {
             return Err(StatusWord::INCOMPATIBLE_FILE_STRUCTURE.into());
         }
         let usable_deactivated = file.special & SPECIAL_USABLE_DEACTIVATED != 0;
-        let usable = !file.is_terminated() && (!file.is_deactivated() || usable_deactivated);
-        let within = profile.upwards(file.parent).filter_map(|index| profile.file(index));
-        if !usable || within.into_iter().any(|file| file.is_deactivated() || file.is_terminated()) {
+        if file.is_terminated() || (file.is_deactivated() && !usable_deactivated) {
             return Err(StatusWord::CONDITIONS_OF_USE.into());
         }
         self.check_access(index, operation)?;

@@ -4,7 +4,7 @@
 //!
 //! For property tests and for the fuzzer.
 
-use teuicc_apdu::{Response, StatusWord};
+use teuicc_apdu::{MAX_CHANNEL, Response, StatusWord};
 use teuicc_card::profile::{Definition, File, FileIndex, FileKind, Profile, Puk};
 use teuicc_card::testing::profile::{self, ProfileBuilder, USIM};
 use teuicc_card::testing::{MemoryStore, SeededRng, platform};
@@ -47,6 +47,7 @@ const RULES: &[&[(Mode, Condition)]] = &[
     &[(Bits(0x06), Any(&[0x0A])), (Bits(0x78), Any(&[0x0A]))],
     &[(Bits(0x02), Any(&[0x02])), (Bits(0x40), Any(&[0x02, 0x0A])), (Bits(0x01), Never)],
     &[],
+    &[(Bits(0x01), Always), (Bits(0x02), Any(&[0x01]))],
 ];
 
 const RULE_LEN: u8 = 64;
@@ -91,7 +92,8 @@ const PINS: [InitialPin; 4] = [
 ];
 const PUK_TRIES: u8 = 4;
 
-/// Path, kind, record of EF.ARR and SFI of the EFs beside EF.ARR. Each holds its place in this list plus 10, over and over.
+/// Path, kind, record of EF.ARR and SFI of the EFs beside EF.ARR. Each holds its place in this list plus 10, over and
+/// over, but for two that are linked.
 const EFS: &[(&[u16], FileKind, u8, Option<u8>)] = &[
     (&[0x2F01], FileKind::Transparent, 2, Some(1)),
     (&[0x2F02], FileKind::LinearFixed(4), 3, Some(2)),
@@ -108,7 +110,13 @@ const EFS: &[(&[u16], FileKind, u8, Option<u8>)] = &[
     (&[0x7FFF, 0x6F38], FileKind::Cyclic(4), 6, Some(1)),
     (&[0x7FFF, 0x5F3A, 0x4F01], FileKind::BerTlv(40), 5, Some(2)),
     (&[0x7FFF, 0x5F3A, 0x4F02], FileKind::LinearFixed(4), 5, None),
+    (&[0x7FFF, 0x5F3A, 0x4F03], FileKind::BerTlv(40), 5, Some(3)),
+    (&[0x7F10, 0x6F3C], FileKind::Transparent, 5, Some(5)),
+    (&[0x7FFF, REWRITTEN], FileKind::Transparent, 10, Some(6)),
 ];
+
+/// EF.LOCI, which is kept in memory.
+const REWRITTEN: u16 = 0x6F7E;
 
 /// The rule of every directory.
 const DIRECTORY_RULE: u8 = 7;
@@ -123,7 +131,7 @@ fn build() -> Profile {
     let usim = add(&mut builder, FileIndex::MF, FileKind::Adf, 0x7FF0, &USIM, &[0x01, 0x81]);
     directories.push((0x7FFF, usim));
     directories.push((0x5F3A, add(&mut builder, usim, FileKind::Df, 0x5F3A, &[], &[])));
-    let mut shown = FileIndex::MF;
+    let (mut shown, mut shown_objects) = (FileIndex::MF, FileIndex::MF);
     for (number, (path, kind, rule, sfi)) in EFS.iter().enumerate() {
         let (fid, above) = path.split_last().unwrap();
         let parent = above.last().unwrap_or(&0x3F00);
@@ -141,7 +149,13 @@ fn build() -> Profile {
                 builder.file(index).link = Some(shown);
                 builder.file(index).content.clear();
             }
+            [0x2F04] => shown_objects = index,
+            [.., 0x4F03] => {
+                builder.file(index).link = Some(shown_objects);
+                builder.file(index).content.clear();
+            }
             [0x2F0C] => builder.file(index).shareable = false,
+            [.., 0x6F3C] => builder.file(index).visible = false,
             _ => {}
         }
     }
@@ -194,6 +208,8 @@ struct Model {
     /// What is stored, and what every file has ever held.
     profile: Profile,
     held: Vec<(u16, Vec<u8>)>,
+    /// The place of the file that is kept in memory, and what it holds.
+    rewritten: (usize, Vec<u8>),
 }
 
 fn is_there(profile: &Profile, place: usize) -> bool {
@@ -218,7 +234,10 @@ impl Model {
             puk_tries: if puk.is_some() { PUK_TRIES } else { 0 },
         });
         let profile = profile::load(&store, SLOT).unwrap();
-        let mut model = Model { card, store, pins, presented: Default::default(), profile, held: Vec::new() };
+        let place = profile.files.iter().position(|file| file.fid == REWRITTEN).unwrap();
+        let rewritten = (place, profile.files[place].content.clone());
+        let mut model =
+            Model { card, store, pins, presented: Default::default(), profile, held: Vec::new(), rewritten };
         model.remember();
         model
     }
@@ -236,7 +255,7 @@ impl Model {
     fn allows(&self, profile: &Profile, on: usize, file: &File, bit: u8, instruction: u8) -> bool {
         let teuicc_card::profile::Security::Arr { file: arr, record } = file.security else { return false };
         let record = usize::from(record);
-        if arr != EF_ARR || record == 0 || record > RULES.len() {
+        if !file.visible || arr != EF_ARR || record == 0 || record > RULES.len() {
             return false;
         }
         let is_open = |key: &u8| {
@@ -302,6 +321,9 @@ impl Model {
         }
         if sw.is_ok() || sw.0 == 0x62F1 {
             self.check_read(on, instruction, &data, apdu);
+        }
+        if sw.is_ok() && instruction == 0xD6 && !gsm {
+            self.check_rewritten(on, apdu);
         }
         let after = self.store.snapshot();
         if before != after {
@@ -409,6 +431,30 @@ impl Model {
         assert!(readable || made, "{apdu:02X?} reads {data:02X?}");
     }
 
+    /// Reads the file that is kept in memory, on a channel of its own, after an UPDATE on this interface: what it holds now
+    /// must be what it may hold. Only if a USIM is active: selecting it begins a session.
+    fn check_rewritten(&mut self, on: usize, apdu: &[u8]) {
+        let mut read = |apdu: &[u8]| self.card.transmit(interface(on), apdu).unwrap();
+        if !read(&[0x80 | apdu[0] & 0x03, 0xF2, 0x00, 0x01]).data.ends_with(&USIM) {
+            return;
+        }
+        let _ = read(&[0x00, 0x70, 0x80, MAX_CHANNEL]);
+        assert!(read(&[0x00, 0x70, 0x00, MAX_CHANNEL]).sw.is_ok());
+        let class = 0x40 | (MAX_CHANNEL - 4);
+        assert!(read(&command(class, 0, [0xA4, 0x04, 0x0C], &USIM)).sw.is_ok());
+        assert!(read(&command(class, 0, [0xA4, 0x00, 0x0C], &REWRITTEN.to_be_bytes())).sw.is_ok());
+        let now = read(&[class, 0xB0, 0x00, 0x00, 0x00]).data;
+        assert!(read(&[0x00, 0x70, 0x80, MAX_CHANNEL]).sw.is_ok());
+        let (place, before) = &mut self.rewritten;
+        if now != *before {
+            *before = now.clone();
+            let place = *place;
+            let file = &self.profile.files[place];
+            assert!(self.allows(&self.profile, on, file, 0x02, 0xD6), "{apdu:02X?} writes a file in memory");
+            self.held.push((place as u16, now));
+        }
+    }
+
     /// What was written must be what may be written.
     fn check_written(&self, on: usize, instruction: u8, now: &Profile, apdu: &[u8]) {
         let before = &self.profile;
@@ -440,6 +486,13 @@ impl Model {
                         at = usize::from(file.parent.0);
                     };
                     assert!(allowed, "{apdu:02X?} deletes {place}");
+                    // Not in a directory that is deactivated or terminated, unless that goes with it.
+                    let mut at = place;
+                    while !is_there(now, usize::from(before.files[at].parent.0)) {
+                        at = usize::from(before.files[at].parent.0);
+                    }
+                    let parent = &before.files[usize::from(before.files[at].parent.0)];
+                    assert!(self.is_alive(before, parent), "{apdu:02X?} deletes {place}");
                 }
                 (true, true) => {
                     let (old, new) = (&before.files[place], &now.files[place]);
@@ -460,8 +513,13 @@ impl Model {
                             _ => panic!("{apdu:02X?} changes a life cycle"),
                         };
                         assert!(allows(bit), "{apdu:02X?}");
+                        let parent = &before.files[usize::from(old.parent.0)];
+                        assert!(self.is_alive(before, parent), "{apdu:02X?}");
                     }
-                    if old.content != new.content {
+                    if place == self.rewritten.0 {
+                        // It is written with whatever is.
+                        assert!(new.content == old.content || new.content == self.rewritten.1, "{apdu:02X?}");
+                    } else if old.content != new.content {
                         let bit = match instruction {
                             0xD6 | 0xDC | 0xDB => 0x02,
                             0x32 | 0xD4 => 0x00,

@@ -146,3 +146,35 @@ fn checks_come_in_the_documented_order() {
         assert_eq!(bench.sw(apdu), sw, "{apdu}");
     }
 }
+
+/// No file is current there, and a command to one does not leave it.
+#[test]
+fn with_the_isd_r_selected_there_are_no_files() {
+    let mut bench = Bench::new();
+    bench.ok("0070000001");
+    bench.ok("01A4040C10A0000005591010FFFFFFFF8900000100");
+    let name = bench.ok("81F2000100");
+    for (apdu, sw) in [
+        ("01B0820000", 0x6986),
+        ("01B0830000", 0x6986),
+        ("01B0000000", 0x6986),
+        ("01D685000101", 0x6986),
+        ("01B201F400", 0x6986),
+        ("01DC01F40101", 0x6986),
+        ("01A201F40101", 0x6986),
+        ("81329C000101", 0x6986),
+        ("81CB00850181", 0x6986),
+        ("81DB0085038101AA", 0x6986),
+        ("01040000022F30", 0x6986),
+        ("01440800022F30", 0x6986),
+        ("01040000", 0x6986),
+        ("01E0000018 6216 82024121 83026F50 8A0105 8B032F0607 80020010 8800", 0x6985),
+        ("01E40000022F30", 0x6985),
+        ("01E80000022F30", 0x6985),
+    ] {
+        assert_eq!(bench.sw(apdu), sw, "{apdu}");
+        assert_eq!(bench.ok("81F2000100"), name, "{apdu}");
+    }
+    bench.ok("01A4000C023F00");
+    bench.ok("01B0820000");
+}

@@ -209,3 +209,40 @@ fn a_file_of_a_terminated_directory_stays_out_of_reach_by_sfi() {
     bench.ok("00E60000");
     assert_eq!(bench.sw("00B0830000"), 0x6985);
 }
+
+/// Not used, and not administered either.
+#[test]
+fn a_directory_that_cannot_be_used_keeps_all_that_is_in_it() {
+    let build = || {
+        let mut profile = rules::administered();
+        let kind = teuicc_card::profile::FileKind::Transparent;
+        rules::add_ef(&mut profile, rules::TELECOM, 0x6F60, kind, rules::ADMIN_EF, b"abc");
+        let off = rules::add_ef(&mut profile, rules::TELECOM, 0x6F61, kind, rules::ADMIN_EF, b"abc");
+        off.life_cycle = 0x04;
+        let mut bench = Bench::with(profile);
+        verify_adm(&mut bench);
+        bench.ok("00A4000C027F10");
+        bench
+    };
+    for ending in ["00E60000", "00040800027F10"] {
+        let mut bench = build();
+        bench.ok(ending);
+        let before = bench.store.snapshot();
+        for apdu in [
+            "00E0000018 6216 82024121 83026F50 8A0105 8B032F0607 80020010 8800",
+            "80D400000A 6208 83026F60 80020006",
+            "00040000026F60",
+            "00440000026F61",
+            "00E80000026F60",
+            "00E40000026F60",
+        ] {
+            assert_eq!(bench.sw(apdu), 0x6985, "{ending} {apdu}");
+        }
+        assert_eq!(bench.store.snapshot(), before);
+    }
+    // The directory itself is not in it: it can be taken away.
+    let mut bench = build();
+    bench.select_usim();
+    bench.ok("00E60000025F3A");
+    bench.ok("00E40000025F3A");
+}
