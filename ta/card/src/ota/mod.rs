@@ -15,7 +15,7 @@
 //! not protected by one either, and tells nothing that was decrypted; from the counter on it is what SPI asks for.
 //!
 //! The counter of the key set is stored before anything is executed. A packet without a cryptographic checksum is never
-//! executed, whatever level the profile sets.
+//! executed, whatever level the profile sets; nor is one without a counter that is checked, but in a build for testing.
 //!
 //! # Where the specifications leave room
 //!
@@ -24,7 +24,7 @@
 //! - A packet that is refused without a response, or that cannot be read, is 6200: the terminal tells the network that
 //!   the card did not take it. Whatever is no command packet is 9000 without effect.
 //! - KIc and KID must name the same key set, 1 to 15; algorithm 0 leaves it to the key. Single DES is never accepted.
-//! - A counter that is there but not to be checked (SPI 01) neither moves nor sets ours.
+//! - A counter that is there but not to be checked (SPI 01) neither moves nor sets ours, where it is taken at all.
 //! - A response with a redundancy check or a signature is a security error: the keys make checksums.
 //! - Files that were changed are told by REFRESH, with file change notification, to a terminal that announced it.
 //! - Only full access (00) opens files; access domains of other kinds open nothing.
@@ -121,7 +121,8 @@ fn accept(profile: &Profile, packet: &CommandPacket<'_>, policy: Policy) -> Resu
     // What may not be managed has no application.
     let target = target::find(profile, packet.tar).filter(|_| policy.permits_profile(&profile.metadata));
     let target = target.ok_or(Status::TarUnknown)?;
-    if packet.spi.integrity() != Integrity::Checksum || !packet.spi.satisfies(target.minimum) {
+    let counted = packet.spi.counter().is_checked() || policy.permits_replays();
+    if packet.spi.integrity() != Integrity::Checksum || !counted || !packet.spi.satisfies(target.minimum) {
         return Err(Status::InsufficientSecurity.into());
     }
     let key_set = target::keys(&profile.kept, target.domain, packet.kic, packet.kid, policy)?;
@@ -140,7 +141,7 @@ fn count(
     received: Counter,
 ) -> Result<Result<(), Status>, Refusal> {
     let mode = packet.spi.counter();
-    if matches!(mode, CounterMode::None | CounterMode::Unchecked) {
+    if !mode.is_checked() {
         return Ok(Ok(()));
     }
     let last = host.profile.ota_counter(target.domain, key_set.version).unwrap_or(key_set.first_counter);

@@ -68,6 +68,13 @@ pub(super) enum CounterMode {
     OneHigher,
 }
 
+impl CounterMode {
+    /// Whether a packet can be executed once only.
+    pub(super) fn is_checked(self) -> bool {
+        matches!(self, CounterMode::Higher | CounterMode::OneHigher)
+    }
+}
+
 /// What protects a packet against changes (SPI1 and SPI2 bits).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Integrity {

@@ -32,6 +32,11 @@ impl Policy {
         self.testing || class.is_ok_and(|class| class != ProfileClass::Test)
     }
 
+    /// Whether packets may be executed that nothing keeps from being sent again, where the profile would take them.
+    pub(super) fn permits_replays(self) -> bool {
+        self.testing
+    }
+
     /// Whether messages under this key may be believed: not if it is published, or a pattern (all but its first two
     /// bytes count up or down in equal steps, as in `000102...`, `200102...` or `1111...`).
     pub(super) fn permits_key(self, key: &[u8]) -> bool {

@@ -55,9 +55,9 @@ pub(super) fn run(script: &[u8], room: usize, execute: &mut Execute<'_>) -> Resu
     Ok(out)
 }
 
-/// Whether a script goes on after this status word.
+/// Whether a script goes on after this status word of a command: there may be more blocks of a data object, too.
 fn goes_on(sw: StatusWord) -> bool {
-    sw.is_ok() || (matches!(sw.sw1(), 0x61 | 0x62) && sw != StatusWord::MORE_DATA)
+    sw.is_ok() || matches!(sw.sw1(), 0x61 | 0x62) || sw == StatusWord::MORE_DATA_EXPECTED
 }
 
 /// Number of executed commands, last status word, last response data (section 5.1.2).
@@ -136,8 +136,8 @@ fn expanded(script: &[u8], room: usize, execute: &mut Execute<'_>, out: &mut Vec
         &[]
     });
     let mut sw = StatusWord::OK;
-    let mut told = true;
-    while !rest.is_empty() && goes_on(sw) && room >= R_APDU_OVERHEAD {
+    let (mut told, mut cut) = (true, false);
+    while !rest.is_empty() && goes_on(sw) && !cut && room >= R_APDU_OVERHEAD {
         let command = match object(rest) {
             Some((C_APDU, apdu, behind)) => {
                 rest = behind;
@@ -161,7 +161,8 @@ fn expanded(script: &[u8], room: usize, execute: &mut Execute<'_>, out: &mut Vec
         told = command.le.is_some();
         if told {
             room = room.saturating_sub(R_APDU_OVERHEAD);
-            if data.len() > room {
+            cut = data.len() > room;
+            if cut {
                 data.truncate(room);
                 sw = StatusWord::MORE_DATA;
             }

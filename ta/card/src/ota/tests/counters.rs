@@ -27,10 +27,25 @@ fn modes() {
         (3, 0, 0x04, 0),
         (2, 0xFF_FFFF_FFFF, 0x04, 0),
     ] {
+        bench.policy = Policy::TESTING;
         let report = bench.report(&with_mode(mode, counter), UPDATE);
         assert_eq!((report.status, report.counter), (status, counter), "{mode} {counter}");
         assert_eq!(bench.replaces(), replaces, "{mode} {counter}");
         bench = bench.reboot();
+    }
+}
+
+/// Whatever level the profile sets: this application asks for a checksum only.
+#[test]
+fn a_packet_that_could_be_sent_again_is_refused_but_in_a_test() {
+    let mut bench = Bench::new();
+    for mode in [0, 1] {
+        assert_eq!(bench.status(&with_mode(mode, 1), UPDATE), 0x0A, "{mode}");
+        assert_eq!((bench.replaces(), &bench.content(0x2F30)[..3]), (0, &[0; 3][..]));
+    }
+    bench.policy = Policy::TESTING;
+    for _ in 0..2 {
+        assert_eq!(bench.status(&with_mode(0, 1), UPDATE), 0);
     }
 }
 

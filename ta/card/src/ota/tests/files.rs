@@ -1,6 +1,7 @@
 //! Remote file management, and the two formats of scripts.
 
 use super::*;
+use crate::profile::FileKind;
 
 fn run(tar: [u8; 3], script: &[u8]) -> Vec<u8> {
     let mut bench = Bench::new();
@@ -90,6 +91,34 @@ fn compact_scripts() {
     let fetched = run(TAR_FILES, &[&hex!("00A40004023F00 00C00000")[..], &selected[2..]].concat());
     assert_eq!(fetched[..4], hex!("02900062"));
     assert_eq!(fetched.len(), 3 + usize::from(selected[2]));
+}
+
+/// SET DATA answers 63F1 to all blocks but the last, RETRIEVE DATA 62F1.
+#[test]
+fn a_data_object_goes_in_blocks() {
+    let with_object = |script: &[u8]| {
+        let mut profile = profile::profile(SLOT);
+        let kind = FileKind::BerTlv(600);
+        profile.files.push(profile::file(FileIndex::MF, 0x2F40, kind, profile::rule::ALWAYS, b""));
+        profile.kept = elements(&profile::USIM);
+        let mut bench = Bench::of(profile, OPERATIONAL);
+        let report = bench.report(&Server::new(TAR_FILES, 1), script);
+        (report.data, bench.content(0x2F40).to_vec())
+    };
+    let object = hex!("8104 01020304");
+    let set = hex!("00A4000C022F40 80DB008003 810401 80DB000003 020304");
+    assert_eq!(with_object(&set), (hex!("039000").to_vec(), object.to_vec()));
+    let (data, content) = with_object(&hex!("AA1C 2207 00A4000C022F40 2208 80DB008003810401 2207 80DB000002 0203"));
+    assert_eq!((data, content), (hex!("AB07 800103 2302 63F1").to_vec(), vec![]), "the last block is missing");
+    let get = hex!("00A4000C022F40 80DB008006 810401020304 80CB008001 81 00C0000006");
+    assert_eq!(with_object(&get).0, hex!("049000 810401020304"));
+    // In blocks of 4 bytes.
+    let get = hex!("AA26 2207 00A4000C022F40 220B 80DB008006 810401020304 2207 80CB00800181 04 2205 80CB000004");
+    assert_eq!(with_object(&get).0, hex!("AB11 800104 2306 81040102 62F1 2304 0304 9000"));
+    // More than a message holds, in compact format: the first block of 256 bytes is there to be fetched.
+    let set = [&hex!("00A4000C022F40 80DB0080FF 81820140")[..], &[0x5A; 251], &hex!("80DB000045")[..], &[0xA5; 69]];
+    let (data, content) = with_object(&[&set.concat()[..], &hex!("80CB008001 81 80CB000002")].concat());
+    assert_eq!((data, content.len()), (hex!("0562F1 A5A5").to_vec(), 324));
 }
 
 #[test]

@@ -55,9 +55,13 @@ impl Bench {
     }
 
     fn with(kept: Vec<u8>, metadata: &[u8]) -> Self {
-        let mut store = MemoryStore::new();
         let mut profile = profile::profile(SLOT);
         profile.kept = kept;
+        Self::of(profile, metadata)
+    }
+
+    fn of(mut profile: Profile, metadata: &[u8]) -> Self {
+        let mut store = MemoryStore::new();
         profile.metadata = metadata.to_vec();
         profile::store(&mut store, profile).unwrap();
         Self::boot(store)

@@ -70,7 +70,9 @@ fn unknown_tar_and_levels_that_are_too_low() {
         (TAR_FILES, 0x14, 0x0A),
         (TAR_FILES, 0x11, 0x0A),
         (TAR_FILES, 0x13, 0x0A),
-        (TAR_FILES, 0x02, 0x00),
+        (TAR_FILES, 0x02, 0x0A),
+        (TAR_FILES, 0x0A, 0x0A),
+        (TAR_FILES, 0x12, 0x00),
         // Its level asks for ciphering and for a counter that must be higher.
         (TAR_USIM, 0x12, 0x0A),
         (TAR_USIM, 0x06, 0x0A),
