@@ -26,9 +26,12 @@
 //! - KIc and KID must name the same key set, 1 to 15; algorithm 0 leaves it to the key. Single DES is never accepted.
 //! - A counter that is there but not to be checked (SPI 01) neither moves nor sets ours, where it is taken at all.
 //! - A response with a redundancy check or a signature is a security error: the keys make checksums.
-//! - Files that were changed are told by REFRESH, with file change notification, to a terminal that announced it.
-//! - Only full access (00) opens files; access domains of other kinds open nothing.
-//! - Administrative commands, SELECT by AID, script chaining, immediate and error actions are not there.
+//! - Files that were changed are told by REFRESH to a terminal that announced it: with file change notification, and
+//!   NAA initialisation where it needs that.
+//! - Only full access (00) opens files, and only full administrative access lets files be created, deleted and resized;
+//!   access domains of other kinds open nothing.
+//! - TERMINATE DF and EF, script chaining, immediate and error actions are not there. SELECT by DF name is no command of
+//!   remote file management (TS 102 226 section 7.1).
 
 mod cipher;
 mod packet;
@@ -74,6 +77,8 @@ pub(crate) struct Host<'a> {
     pub(crate) env: Env<'a>,
     /// Where the terminal is told of changes.
     pub(crate) session: &'a mut Session,
+    /// Set if files of the profile are deleted.
+    pub(crate) files_deleted: &'a mut bool,
 }
 
 /// Takes the value of a SMS-PP download object (D1) of an ENVELOPE. Gives the answer to the ENVELOPE, whose data is the

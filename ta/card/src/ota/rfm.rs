@@ -5,16 +5,16 @@ use super::Host;
 use super::script::Execute;
 use crate::euicc::Toolkit;
 use crate::platform::Env;
-use crate::profile::{FileIndex, Profile};
+use crate::profile::{FileIndex, FileKind, Profile};
 use crate::uicc::proactive::{RefreshMode, Session};
-use crate::uicc::{self, AccessDomain, InterfaceState, Parts, Refusal};
+use crate::uicc::{self, Executed, InterfaceState, Parts, Refusal, RemoteAccess};
 use alloc::vec::Vec;
 use teuicc_apdu::{Coding, Command, StatusWord, ins};
 use teuicc_tlv::TryBytes;
 use zeroize::Zeroizing;
 
-/// What an application may ask for (TS 102 226 tables 6.1 and 6.2), but for the administrative commands.
-const COMMANDS: [u8; 16] = [
+/// What an application may ask for (TS 102 226 table 7.1).
+const COMMANDS: [u8; 19] = [
     ins::SELECT,
     ins::READ_BINARY,
     ins::UPDATE_BINARY,
@@ -31,14 +31,43 @@ const COMMANDS: [u8; 16] = [
     ins::ACTIVATE_FILE,
     ins::RETRIEVE_DATA,
     ins::SET_DATA,
+    ins::CREATE_FILE,
+    ins::DELETE_FILE,
+    ins::RESIZE_FILE,
 ];
 
-/// Those that change a file: the current one, but for an activation by a path.
-const CHANGES: [u8; 6] =
-    [ins::UPDATE_BINARY, ins::UPDATE_RECORD, ins::INCREASE, ins::SET_DATA, ins::DEACTIVATE_FILE, ins::ACTIVATE_FILE];
+/// Those that change a file, which then is the current one but for an activation by a path, or a directory.
+const CHANGES: [u8; 8] = [
+    ins::UPDATE_BINARY,
+    ins::UPDATE_RECORD,
+    ins::INCREASE,
+    ins::SET_DATA,
+    ins::DEACTIVATE_FILE,
+    ins::ACTIVATE_FILE,
+    ins::CREATE_FILE,
+    ins::RESIZE_FILE,
+];
 
-/// SELECT by DF name, which could leave the file system of the application.
+/// SELECT by DF name, which is not for remote file management (TS 102 226 section 7.1): it could leave the files of the
+/// application.
 const BY_NAME: u8 = 0x04;
+
+/// EFs that a terminal works with from its initialisation on: IMPI, DOMAIN and IMPU of an ISIM; IMSI of a USIM, which is
+/// IST of an ISIM; UST, EST, ACC and AD. That EF.IMSI is never told by a file change notification alone comes from
+/// knowledge of TS 31.111 section 6.4.7.1.
+const INITIALISING: [u16; 8] = [0x6F02, 0x6F03, 0x6F04, 0x6F07, 0x6F38, 0x6F56, 0x6F78, 0x6FAD];
+/// And EF.SUPI_NAI in DF.5GS.
+const EF_SUPI_NAI: (u16, u16) = (0x5FC0, 0x4F09);
+
+/// Whether a terminal has to initialise an application anew after a change of the file at `index`.
+fn initialises(profile: &Profile, index: FileIndex) -> bool {
+    let Some(file) = profile.file(index) else { return false };
+    let Some(parent) = profile.file(file.parent) else { return false };
+    match parent.kind {
+        FileKind::Adf => INITIALISING.contains(&file.fid),
+        _ => (parent.fid, file.fid) == EF_SUPI_NAI,
+    }
+}
 
 /// Files that a script changed.
 #[derive(Default)]
@@ -62,7 +91,9 @@ impl Changed {
         if self.files.is_empty() && !self.others {
             return;
         }
-        let named = !self.others && session.refresh(profile, RefreshMode::FileChange, &self.files).is_ok();
+        let initialises = self.files.iter().any(|file| initialises(profile, *file));
+        let mode = if initialises { RefreshMode::InitAndFileChange } else { RefreshMode::FileChange };
+        let named = !self.others && session.refresh(profile, mode, &self.files).is_ok();
         if !named {
             // It needs no memory.
             let _ = session.refresh(profile, RefreshMode::InitAndFullFileChange, &[]);
@@ -78,7 +109,7 @@ impl Changed {
 pub(super) fn run(
     host: &mut Host<'_>,
     adf: Option<FileIndex>,
-    access: AccessDomain,
+    access: RemoteAccess,
     script: &[u8],
     room: usize,
 ) -> Result<Zeroizing<Vec<u8>>, Refusal> {
@@ -96,7 +127,9 @@ pub(super) fn run(
                 toolkit: Toolkit::Idle,
                 suspended: &mut None,
             };
-            let response = uicc::execute_command(parts, command).response;
+            let Executed { response, files_deleted, .. } = uicc::execute_command(parts, command);
+            changed.others |= files_deleted;
+            *host.files_deleted |= files_deleted;
             if response.sw.is_ok() && CHANGES.contains(&command.ins) {
                 let by_path =
                     matches!(command.ins, ins::DEACTIVATE_FILE | ins::ACTIVATE_FILE) && !command.data.is_empty();

@@ -4,13 +4,13 @@ use super::cipher::{Algorithm, Key};
 use super::packet::{Counter, Keys, Status};
 use super::policy::Policy;
 use crate::profile::{FileIndex, Profile};
-use crate::uicc::{AccessDomain, length_value};
+use crate::uicc::{AccessDomain, RemoteAccess, length_value};
 use teuicc_saip::next_element;
 use teuicc_saip::pe::{KeyObject, ProfileElement, Rfm, SecurityDomain};
 
 /// TAR of the issuer security domain (TS 101 220 annex D).
 const TAR_ISSUER: [u8; 3] = [0x00, 0x00, 0x00];
-/// Access domain parameter: full access to the file system.
+/// Access domain parameter, and administrative one: full access to the file system.
 const FULL_ACCESS: [u8; 1] = [0x00];
 /// The level of a security domain that names none: cryptographic checksum and ciphering.
 const DEFAULT_LEVEL: u8 = 0x06;
@@ -41,7 +41,7 @@ pub(super) struct Target {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Application {
     /// Remote file management, with the ADF that is selected at its start.
-    Rfm { adf: Option<FileIndex>, access: AccessDomain },
+    Rfm { adf: Option<FileIndex>, access: RemoteAccess },
     /// The MNO-SD, the first security domain of the profile.
     SecurityDomain,
 }
@@ -76,9 +76,13 @@ pub(super) fn find(profile: &Profile, tar: [u8; 3]) -> Option<Target> {
     let with_aid = |aid: &[u8]| profile.adfs().find(|(_, file)| file.aid == aid).map(|(index, _)| index);
     // An ADF that is not there cannot be selected, and there is nothing that it could give access to.
     let adf = rfm.adf.and_then(|adf| with_aid(adf.aid));
-    let access = AccessDomain {
-        uicc: rfm.access_domain == FULL_ACCESS,
-        adf: adf.filter(|_| rfm.adf.is_some_and(|adf| adf.access_domain == FULL_ACCESS)),
+    let access_domain = |uicc: &[u8], of_adf: Option<&[u8]>| AccessDomain {
+        uicc: uicc == FULL_ACCESS,
+        adf: adf.filter(|_| of_adf == Some(&FULL_ACCESS)),
+    };
+    let access = RemoteAccess {
+        files: access_domain(rfm.access_domain, rfm.adf.map(|adf| adf.access_domain)),
+        administration: access_domain(rfm.admin_access_domain, rfm.adf.map(|adf| adf.admin_access_domain)),
     };
     Some(Target { application: Application::Rfm { adf, access }, minimum: rfm.minimum_security_level, domain })
 }

@@ -7,7 +7,7 @@ use teuicc_tlv::{Tag, Writer};
 
 /// TAR of the remote file management application of [`elements`] that has full access to the files of the MF.
 pub const TAR_FILES: [u8; 3] = [0xB0, 0x00, 0x01];
-/// The one that has full access to the USIM and none to other files.
+/// The one that has full access to the USIM, but no administrative one, and none to other files.
 pub const TAR_USIM: [u8; 3] = [0xB0, 0x00, 0x02];
 /// The one that has no access to anything.
 pub const TAR_NOTHING: [u8; 3] = [0xB0, 0x00, 0x03];
@@ -28,6 +28,9 @@ pub const KEYS: [(u8, &[u8], &[u8]); 6] = [
 /// A minimum security level: a cryptographic checksum.
 pub const CHECKSUM: u8 = 0x02;
 
+/// Full access to files, and full administrative access: the access domain parameters of [`rfm`].
+pub const FULL: [&[u8]; 2] = [&[0x00], &[0x00]];
+
 /// The profile elements of a security domain with [`KEYS`] and of the three applications, for
 /// [`crate::profile::Profile::kept`] of a profile whose USIM has the AID `usim`.
 #[must_use]
@@ -44,9 +47,10 @@ fn write_elements(writer: &mut Writer, usim: &[u8]) -> Result<(), teuicc_tlv::Er
         [key(kic), key(kid)]
     });
     security_domain(writer, &sets.collect::<Vec<_>>())?;
-    rfm(writer, TAR_FILES, CHECKSUM, &[0x00], None)?;
-    rfm(writer, TAR_USIM, 0x16, &[0xFF], Some((usim, &[0x00])))?;
-    rfm(writer, TAR_NOTHING, CHECKSUM, &[0xFF], Some((usim, &[0x02, 0x00, 0x00, 0x01])))
+    const NONE: [&[u8]; 2] = [&[0xFF], &[0xFF]];
+    rfm(writer, TAR_FILES, CHECKSUM, FULL, None)?;
+    rfm(writer, TAR_USIM, 0x16, NONE, Some((usim, [&[0x00], &[0xFF]])))?;
+    rfm(writer, TAR_NOTHING, CHECKSUM, NONE, Some((usim, [&[0x02, 0x00, 0x00, 0x01]; 2])))
 }
 
 /// A key of a security domain.
@@ -109,14 +113,14 @@ pub fn security_domain(writer: &mut Writer, keys: &[DomainKey<'_>]) -> Result<()
     })
 }
 
-/// A remote file management application (PE-RFM): TAR, minimum security level, access domain for the UICC, AID of an
-/// ADF with the access domain for it.
+/// A remote file management application (PE-RFM): TAR, minimum security level, access domain and administrative access
+/// domain for the UICC, AID of an ADF with the same for it.
 pub fn rfm(
     writer: &mut Writer,
     tar: [u8; 3],
     minimum: u8,
-    access: &[u8],
-    adf: Option<(&[u8], &[u8])>,
+    [access, administration]: [&[u8]; 2],
+    adf: Option<(&[u8], [&[u8]; 2])>,
 ) -> Result<(), teuicc_tlv::Error> {
     writer.nested(Tag(0xA7), |writer| {
         // Each TAR is that of one application: its last byte makes the identification.
@@ -125,12 +129,12 @@ pub fn rfm(
         writer.nested::<teuicc_tlv::Error>(Tag(0xA0), |writer| writer.primitive(Tag::OCTET_STRING, &tar))?;
         writer.primitive(Tag(0x81), &[minimum])?;
         writer.primitive(Tag::OCTET_STRING, access)?;
-        writer.primitive(Tag::OCTET_STRING, &[0xFF])?;
-        let Some((aid, access)) = adf else { return Ok(()) };
+        writer.primitive(Tag::OCTET_STRING, administration)?;
+        let Some((aid, [access, administration])) = adf else { return Ok(()) };
         writer.nested(Tag::SEQUENCE, |writer| {
             writer.primitive(Tag(0x80), aid)?;
             writer.primitive(Tag(0x81), access)?;
-            writer.primitive(Tag(0x82), &[0xFF])
+            writer.primitive(Tag(0x82), administration)
         })
     })
 }

@@ -31,6 +31,11 @@ impl Operation {
         Operation { mode: 0, instruction }
     }
 
+    /// Whether it is for the administrative access domain of a remote application.
+    fn is_administrative(self) -> bool {
+        matches!(self.instruction, ins::CREATE_FILE | ins::DELETE_FILE | ins::RESIZE_FILE)
+    }
+
     /// ACTIVATE FILE.
     pub(super) const ACTIVATE: Operation = Operation { mode: 0x10, instruction: ins::ACTIVATE_FILE };
     /// DEACTIVATE FILE.
@@ -59,14 +64,17 @@ const AND: Tag = Tag(0xAF);
 const AUTHENTICATION_TEMPLATE: Tag = Tag(0xA4);
 const KEY_REFERENCE: Tag = Tag(0x83);
 
-/// Whether the rule of the file at `index` allows `operation` to an interface with these PINs `verified`, or with this
-/// access domain. A rule that is not there, or cannot be read, allows nothing.
+/// Whether the rule of the file at `index` allows `operation` to an interface with these PINs `verified`, or with these
+/// access domains. A rule that is not there, or cannot be read, allows nothing.
 pub(super) fn is_allowed(profile: &Profile, verified: &Verified, index: FileIndex, operation: Operation) -> bool {
     let directory = profile.directory_of(index);
-    if verified.domain.is_some_and(|domain| !domain.covers(profile, directory)) {
-        return false;
+    match verified.remote {
+        None => opens(profile, index, operation, &|key| is_presented(profile, verified, directory, key)),
+        Some(access) => {
+            let domain = if operation.is_administrative() { access.administration } else { access.files };
+            domain.covers(profile, directory) && opens(profile, index, operation, &|_| true)
+        }
     }
-    opens(profile, index, operation, &|key| is_presented(profile, verified, directory, key))
 }
 
 /// Whether the rule of the file at `index` allows `operation`, where `presented` tells of a key reference whether it is
@@ -77,12 +85,8 @@ pub(super) fn opens(profile: &Profile, index: FileIndex, operation: Operation, p
     rule(profile, index, arr, record).is_some_and(|rule| rule_allows(rule, operation, presented))
 }
 
-/// Whether what the key `reference` protects is open: it was presented, or it need not be, or an access domain stands
-/// in for it.
+/// Whether what the key `reference` protects is open: it was presented, or it need not be.
 pub(super) fn is_presented(profile: &Profile, verified: &Verified, directory: FileIndex, reference: u8) -> bool {
-    if let Some(domain) = verified.domain {
-        return domain.covers(profile, directory);
-    }
     profile.pin_index(reference, directory).is_some_and(|place| {
         let pin = profile.pins.get(place);
         pin.is_some_and(|pin| !pin.enabled || (pin.tries_left > 0 && verified.contains(place)))

@@ -56,9 +56,9 @@ impl InterfaceState {
     }
 
     /// The state in which a remote application begins: its ADF is selected, if it has one, else the MF.
-    pub(crate) fn remote(access: AccessDomain, adf: Option<FileIndex>) -> Self {
+    pub(crate) fn remote(access: RemoteAccess, adf: Option<FileIndex>) -> Self {
         let mut state = Self::new();
-        state.verified.domain = Some(access);
+        state.verified.remote = Some(access);
         if let (Some(adf), [Some(basic), ..]) = (adf, &mut state.channels) {
             basic.select_application(adf);
         }
@@ -250,12 +250,21 @@ impl AccessDomain {
     }
 }
 
+/// The access domains of a remote application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RemoteAccess {
+    /// What it may do everything with but the following.
+    pub(crate) files: AccessDomain,
+    /// Where it may create, delete and resize files (TS 102 226 section 8.2.1.3.2.6).
+    pub(crate) administration: AccessDomain,
+}
+
 /// What opens files: which PINs of the enabled profile were presented, by their place in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Verified {
     presented: [u64; 4],
-    /// Of a remote application: its access domain, which stands in for every PIN.
-    pub(super) domain: Option<AccessDomain>,
+    /// Of a remote application: its access domains, which stand in for every PIN.
+    pub(super) remote: Option<RemoteAccess>,
 }
 
 impl Verified {

@@ -34,7 +34,7 @@ mod terminal;
 mod toolkit;
 mod usim;
 
-pub(crate) use interface::{AccessDomain, InterfaceState};
+pub(crate) use interface::{AccessDomain, InterfaceState, RemoteAccess};
 
 use crate::euicc::{Effect, Euicc, Toolkit};
 use crate::platform::{Env, StoreError};

@@ -24,25 +24,19 @@ const MAX_FILE_LIST: usize = 112;
 const KIND_REFRESH: u8 = 0x01;
 const KIND_POLL_INTERVAL: u8 = 0x03;
 
-/// What a REFRESH asks of the terminal: the command qualifier (TS 102 223 section 8.6).
+/// What a REFRESH asks of the terminal: the command qualifier (TS 102 223 section 8.6). NAA initialisation alone, and the
+/// resets of an application or of a session, say less than these about what changed: nothing here has a use for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-#[allow(dead_code, reason = "remote file management chooses among them")]
 pub(crate) enum RefreshMode {
     /// NAA initialisation and full file change notification: read everything again. Needs no file list.
     InitAndFullFileChange = 0x00,
     /// File change notification: read the listed files again.
     FileChange = 0x01,
-    /// NAA initialisation and file change notification.
+    /// NAA initialisation and file change notification: begin anew with the listed files.
     InitAndFileChange = 0x02,
-    /// NAA initialisation.
-    Init = 0x03,
     /// UICC reset.
     UiccReset = 0x04,
-    /// NAA application reset.
-    ApplicationReset = 0x05,
-    /// NAA session reset.
-    SessionReset = 0x06,
 }
 
 impl RefreshMode {
@@ -288,10 +282,10 @@ impl Refresh {
 
     /// What does the work of both modes, without a list of files.
     fn joint_mode(&self, other: RefreshMode) -> RefreshMode {
-        match (self.mode, other) {
-            (RefreshMode::UiccReset, _) | (_, RefreshMode::UiccReset) => RefreshMode::UiccReset,
-            (mode, other) if mode == other && !mode.has_files() => mode,
-            _ => RefreshMode::InitAndFullFileChange,
+        if self.is_reset() || other == RefreshMode::UiccReset {
+            RefreshMode::UiccReset
+        } else {
+            RefreshMode::InitAndFullFileChange
         }
     }
 }
@@ -379,7 +373,7 @@ mod tests {
     #[test]
     fn nothing_is_said_to_a_terminal_that_did_not_ask_for_it() {
         let (profile, mut session) = (profile(), Session::default());
-        assert_eq!(session.refresh(&profile, RefreshMode::Init, &[]), Ok(false));
+        assert_eq!(session.refresh(&profile, RefreshMode::InitAndFullFileChange, &[]), Ok(false));
         assert!(session.pending().is_none() && session.fetch().is_err());
     }
 
@@ -420,11 +414,11 @@ mod tests {
         let profile = profile();
         let (imsi, adn) = (file(&profile, 0x6F07), file(&profile, 0x6F3A));
         for (first, second, together) in [
-            (Init, Init, Init),
-            (Init, FileChange, InitAndFullFileChange),
+            (InitAndFullFileChange, InitAndFullFileChange, InitAndFullFileChange),
+            (InitAndFullFileChange, FileChange, InitAndFullFileChange),
             (FileChange, InitAndFileChange, InitAndFullFileChange),
             (UiccReset, FileChange, UiccReset),
-            (SessionReset, UiccReset, UiccReset),
+            (InitAndFileChange, UiccReset, UiccReset),
         ] {
             let mut session = session(REFRESH);
             session.refresh(&profile, first, &[imsi]).unwrap();
@@ -438,10 +432,10 @@ mod tests {
         }
         assert_eq!(fetched(&mut session)[10..23], hex!("920D 02 3F007FFF6F07 3F007F10")[..]);
         // One that comes while it is fetched waits for its own turn.
-        session.refresh(&profile, Init, &[]).unwrap();
+        session.refresh(&profile, InitAndFullFileChange, &[]).unwrap();
         assert_eq!(session.pending(), None);
         answer(&mut session, FileChange, 0x00);
-        assert_eq!(fetched(&mut session)[5], Init as u8);
+        assert_eq!(fetched(&mut session)[5], InitAndFullFileChange as u8);
     }
 
     #[test]
@@ -473,10 +467,13 @@ mod tests {
         let profile = profile();
         let mut session = session(REFRESH);
         for turn in 0..600u32 {
-            session.refresh(&profile, RefreshMode::Init, &[]).unwrap();
+            session.refresh(&profile, RefreshMode::InitAndFullFileChange, &[]).unwrap();
             let _ = fetched(&mut session);
             assert_eq!(u32::from(session.number), turn % 254 + 1);
-            assert!(!answer(&mut session, RefreshMode::Init, 0x30), "only a reset is told in another way");
+            assert!(
+                !answer(&mut session, RefreshMode::InitAndFullFileChange, 0x30),
+                "only a reset is told in another way"
+            );
         }
     }
 }

@@ -72,7 +72,8 @@ pub(super) fn envelope(cx: &mut Context<'_>, command: &Envelope<'_>) -> Outcome 
     let Some(profile) = cx.profile.as_deref_mut() else { return Ok(StatusWord::OK.into()) };
     let env = Env { rng: &mut *cx.env.rng, store: &mut *cx.env.store };
     let interface = &mut *cx.interface;
-    let host = ota::Host { profile, euicc: &mut *cx.euicc, env, session: &mut interface.session };
+    let (euicc, session, files_deleted) = (&mut *cx.euicc, &mut interface.session, &mut cx.files_deleted);
+    let host = ota::Host { profile, euicc, env, session, files_deleted };
     ota::receive(host, &mut interface.sms, command.object.value, Policy::BUILD)
 }
 

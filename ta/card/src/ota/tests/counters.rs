@@ -65,7 +65,7 @@ fn it_starts_at_the_value_of_the_key() {
     let mut writer = teuicc_tlv::Writer::new();
     let kid = DomainKey { counter: Some(&hex!("000007")), ..DomainKey::new(1, KEYS[0].2) };
     security_domain(&mut writer, &[DomainKey::new(1, KEYS[0].1), kid]).unwrap();
-    rfm(&mut writer, TAR_FILES, 0x02, &[0], None).unwrap();
+    rfm(&mut writer, TAR_FILES, 0x02, FULL, None).unwrap();
     let mut bench = Bench::with(writer.into_bytes(), OPERATIONAL);
     assert_eq!(bench.status(&Server::new(TAR_FILES, 7), UPDATE), 2);
     assert_eq!(bench.status(&Server::new(TAR_FILES, 8), UPDATE), 0);

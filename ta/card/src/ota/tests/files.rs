@@ -50,9 +50,40 @@ fn an_application_stays_in_its_files_and_commands() {
         (&hex!("80F2000C00"), 0x6D00),
         (&hex!("80C2000000"), 0x6D00),
         (&hex!("80E2910003BF2A00"), 0x6D00),
-        (&hex!("00E0000000"), 0x6D00),
+        (&hex!("00E0000000"), 0x6700),
+        (&hex!("00E60000"), 0x6700),
+        (&hex!("00E6000000"), 0x6D00),
+        (&hex!("00E800000200"), 0x6700),
+        (&hex!("00E80000022F30"), 0x6D00),
     ] {
         assert_eq!(run(TAR_FILES, command), [&[1], &sw.to_be_bytes()[..]].concat(), "{command:02X?}");
+    }
+}
+
+/// The rule of the MF lets ADM1 create EFs, that of the ADF too; no rule here lets anybody delete.
+#[test]
+fn administrative_commands_have_an_access_domain_of_their_own() {
+    const CREATE: &[u8] = &hex!("00E0000018 6216 82024121 83026F50 8A0105 8B032F0605 80020004 8800 00D6000002 AABB");
+    assert_eq!(run(TAR_FILES, CREATE), hex!("029000"));
+    assert_eq!(run(TAR_FILES, &[CREATE, &hex!("00E40000026F50")].concat()), hex!("036982"));
+    // It may do everything else with the files of the ADF.
+    assert_eq!(run(TAR_USIM, CREATE), hex!("016982"));
+    assert_eq!(run(TAR_NOTHING, CREATE), hex!("016982"));
+    for (access, created, updated) in [
+        (FULL, 0x9000u16, 0x9000u16),
+        ([&[0x00], &[0xFF]], 0x6982, 0x9000),
+        ([&[0xFF], &[0x00]], 0x9000, 0x6982),
+        ([&[0xFF], &[0xFF]], 0x6982, 0x6982),
+    ] {
+        let mut writer = teuicc_tlv::Writer::new();
+        security_domain(&mut writer, &[DomainKey::new(1, KEYS[0].1), DomainKey::new(1, KEYS[0].2)]).unwrap();
+        rfm(&mut writer, TAR_FILES, 0x02, access, None).unwrap();
+        let mut bench = Bench::with(writer.into_bytes(), OPERATIONAL);
+        let (create, update) = CREATE.split_at(CREATE.len() - 7);
+        let mut last = |counter, script: &[u8]| bench.report(&Server::new(TAR_FILES, counter), script).data;
+        assert_eq!(last(1, create)[1..], created.to_be_bytes(), "{access:02X?}");
+        let update = [&hex!("00A4000C022F30")[..], update].concat();
+        assert_eq!(last(2, &update)[1..], updated.to_be_bytes(), "{access:02X?}");
     }
 }
 

@@ -42,7 +42,13 @@ proptest! {
         let mut bench = Bench::new();
         let before = bench.store.snapshot();
         let env = Env { rng: &mut bench.rng, store: &mut bench.store };
-        let host = Host { profile: &mut bench.profile, euicc: &mut bench.euicc, env, session: &mut bench.session };
+        let host = Host {
+            profile: &mut bench.profile,
+            euicc: &mut bench.euicc,
+            env,
+            session: &mut bench.session,
+            files_deleted: &mut false,
+        };
         let _ = receive(host, &mut bench.reassembly, &object, Policy::PRODUCTION);
         bench.apdu(&envelope(&user_data));
         bench.apdu(&envelope(&[&[header.len() as u8], &header[..], &user_data].concat()));

@@ -7,7 +7,7 @@ use super::packet::{CommandPacket, Keys, Protection, Spi, Status};
 use super::*;
 use crate::profile::{FileIndex, Profile};
 use crate::testing::ota::{
-    DomainKey, KEYS, Report, Server, TAR_DOMAIN, TAR_FILES, TAR_NOTHING, TAR_USIM, elements, envelope, rfm,
+    DomainKey, FULL, KEYS, Report, Server, TAR_DOMAIN, TAR_FILES, TAR_NOTHING, TAR_USIM, elements, envelope, rfm,
     security_domain,
 };
 use crate::testing::{MemoryStore, NoStore, PowerCut, SeededRng, profile};
@@ -89,7 +89,13 @@ impl Bench {
     fn apdu(&mut self, apdu: &[u8]) -> Response {
         let object = Reader::new(&apdu[5..]).read().unwrap();
         let env = Env { rng: &mut self.rng, store: &mut self.store };
-        let host = Host { profile: &mut self.profile, euicc: &mut self.euicc, env, session: &mut self.session };
+        let host = Host {
+            profile: &mut self.profile,
+            euicc: &mut self.euicc,
+            env,
+            session: &mut self.session,
+            files_deleted: &mut false,
+        };
         let answer = receive(host, &mut self.reassembly, object.value, self.policy);
         answer.unwrap_or_else(|Refusal(sw)| sw.into())
     }
@@ -131,7 +137,7 @@ impl Bench {
 fn a_key_that_does_not_exist_for_ciphering_is_a_security_error() {
     let mut writer = teuicc_tlv::Writer::new();
     security_domain(&mut writer, &[DomainKey::new(1, KEYS[0].1), DomainKey::new(1, KEYS[0].2)]).unwrap();
-    rfm(&mut writer, TAR_FILES, 0x02, &[0], None).unwrap();
+    rfm(&mut writer, TAR_FILES, 0x02, FULL, None).unwrap();
     let mut bench = Bench::with(writer.into_bytes(), OPERATIONAL);
     assert_eq!(bench.status(&Server::new(TAR_FILES, 1), UPDATE), 0);
     assert_eq!(Bench::with(vec![], OPERATIONAL).status(&Server::new(TAR_FILES, 1), UPDATE), 9, "no elements at all");

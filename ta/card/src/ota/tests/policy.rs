@@ -12,7 +12,7 @@ fn test_profiles_and_published_keys_are_for_builds_for_testing() {
         .into_iter()
         .flat_map(|(version, _, kic, kid)| [DomainKey::new(*version, kic), DomainKey::new(*version, kid)]);
     security_domain(&mut writer, &sets.collect::<Vec<_>>()).unwrap();
-    rfm(&mut writer, TAR_FILES, 0x02, &[0], None).unwrap();
+    rfm(&mut writer, TAR_FILES, 0x02, FULL, None).unwrap();
     let weak = writer.into_bytes();
     for (version, indication, kic, kid) in [published, pattern] {
         let keys = [kic.to_vec(), kid.to_vec()];
