@@ -7,11 +7,17 @@
 use super::pdu::{Component, Identity, Message, Pdu, PhysicalStatus, ResultCode, SlotId, Tpdu, VERSION};
 use crate::session::{Answered, Next, Overlap, Session, Work};
 use crate::status::Status;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use teuicc_apdu::{Response, StatusWord};
 
 /// The shortest and the longest TPDU: a header without P3, and a command with 255 bytes and Le.
 const TPDU_LENGTHS: std::ops::RangeInclusive<usize> = 4..=261;
+/// How many TPDUs may wait behind the one that is under way. A modem sends one at a time, a script sends what it has.
+const MAX_WAITING: usize = 8;
+
+/// The answer to a TPDU that could not be executed.
+const FAILED: [u8; 2] = StatusWord::TECHNICAL_PROBLEM.0.to_be_bytes();
 
 /// What is to be done next, in this order.
 #[derive(PartialEq, Eq)]
@@ -59,6 +65,8 @@ pub(crate) struct Machine {
     session: Session,
     /// The tag of the TPDU that is under way.
     tag: u32,
+    /// TPDUs behind it, with their tags.
+    waiting: VecDeque<(u32, Vec<u8>)>,
     /// What the client reported last of its contacts; before that, what a card has that is powered up for its ATR.
     vcc: bool,
     reset: bool,
@@ -67,12 +75,15 @@ pub(crate) struct Machine {
 impl Machine {
     /// A client of the bank `own`, which has not said anything yet.
     pub(crate) fn new(own: Identity, status: Arc<Status>) -> Self {
-        Machine { own, state: State::Unknown, session: Session::new(status), tag: 0, vcc: true, reset: false }
-    }
-
-    /// Whether the client has yet to say who it is.
-    pub(crate) fn is_unknown(&self) -> bool {
-        matches!(self.state, State::Unknown)
+        Machine {
+            own,
+            state: State::Unknown,
+            session: Session::new(status),
+            tag: 0,
+            waiting: VecDeque::new(),
+            vcc: true,
+            reset: false,
+        }
     }
 
     /// Takes a message from the client. Errors: no client does this; hang up.
@@ -97,6 +108,13 @@ impl Machine {
                 }
                 if !TPDU_LENGTHS.contains(&data.len()) {
                     return Err(Violation::Length(data.len()));
+                }
+                if self.session.is_executing() {
+                    if self.waiting.len() == MAX_WAITING {
+                        return Err(Overlap.into());
+                    }
+                    self.waiting.push_back((tag, data));
+                    return Ok(Vec::new());
                 }
                 self.tpdu(tag, &data)
             }
@@ -135,16 +153,45 @@ impl Machine {
             return vec![self.connect_result(tag, ResultCode::OK), Output::Send(atr)];
         }
         // Never an overlap: nothing is executing.
-        held.and_then(|tpdu| self.tpdu(self.tag, &tpdu).ok()).unwrap_or_default()
+        let mut outputs = held.and_then(|tpdu| self.tpdu(self.tag, &tpdu).ok()).unwrap_or_default();
+        outputs.extend(self.next_tpdus());
+        outputs
     }
 
     /// The card answered the TPDU of `epoch`; `None` if it could not.
     pub(crate) fn answered(&mut self, epoch: u64, response: Option<Response>) -> Vec<Output> {
-        match self.session.answered(epoch, response) {
+        let mut outputs = match self.session.answered(epoch, response) {
             Answered::Bytes(answer) => self.answer(answer),
-            Answered::Failed => self.answer(StatusWord::TECHNICAL_PROBLEM.0.to_be_bytes().to_vec()),
-            Answered::Late => Vec::new(),
+            Answered::Failed => self.answer(FAILED.to_vec()),
+            Answered::Late => return Vec::new(),
+        };
+        outputs.extend(self.next_tpdus());
+        outputs
+    }
+
+    /// The link is about to be closed by the bank: what was asked is answered first, since clients wait for an answer
+    /// without a limit.
+    pub(crate) fn leave(&mut self) -> Vec<Output> {
+        let executing = self.session.is_executing().then_some(self.tag);
+        let tags: Vec<u32> = executing.into_iter().chain(self.waiting.drain(..).map(|(tag, _)| tag)).collect();
+        let mut outputs = Vec::new();
+        for tag in tags {
+            self.tag = tag;
+            outputs.extend(self.answer(FAILED.to_vec()));
         }
+        self.state = State::Closed;
+        outputs
+    }
+
+    /// Gives waiting TPDUs to the card as far as that is possible.
+    fn next_tpdus(&mut self) -> Vec<Output> {
+        let mut outputs = Vec::new();
+        while !self.session.is_executing() {
+            let Some((tag, tpdu)) = self.waiting.pop_front() else { break };
+            // Never an overlap: nothing is executing.
+            outputs.extend(self.tpdu(tag, &tpdu).unwrap_or_default());
+        }
+        outputs
     }
 
     /// The card cannot be reached.
@@ -190,6 +237,8 @@ impl Machine {
             (true, true) if status.reset && !reset_before => self.session.power_up(),
             _ => return Vec::new(),
         };
+        // What the modem asked before is answered for nobody.
+        self.waiting.clear();
         vec![Output::Work(work)]
     }
 
@@ -296,8 +345,50 @@ mod tests {
         assert_eq!(unknown().received(command(CLIENT, BANK, &SELECT_MF)), Err(Violation::Unexpected));
     }
 
+    fn tagged(tag: u32, data: &[u8]) -> Pdu {
+        Pdu { tag, ..command(CLIENT, BANK, data) }
+    }
+
+    fn answers(tags: &[u32], data: &[u8]) -> Vec<Output> {
+        let answer = |tag: &u32| {
+            let answer = Tpdu { from: BANK, to: CLIENT, data: data.to_vec() };
+            Output::Send(Pdu::new(*tag, Message::TpduCardToModem(answer)))
+        };
+        tags.iter().map(answer).collect()
+    }
+
     #[test]
-    fn messages_for_other_slots_overlaps_and_strange_lengths_end_the_link() {
+    fn commands_that_come_before_an_answer_are_executed_in_their_order() {
+        let mut machine = ready();
+        let work = || Output::Work(Work::Transmit { epoch: 1, generation: 70, apdu: SELECT_MF.to_vec() });
+        assert_eq!(machine.received(tagged(1, &SELECT_MF)), Ok(vec![work()]));
+        assert_eq!(machine.received(tagged(2, &SELECT_MF)), Ok(vec![]));
+        assert_eq!(machine.received(tagged(3, &SELECT_MF)), Ok(vec![]));
+        for (tag, goes_on) in [(1, true), (2, true), (3, false)] {
+            let mut expected = answers(&[tag], &hex!("9000"));
+            expected.extend(goes_on.then(work));
+            assert_eq!(machine.answered(1, Some(Response::status(StatusWord::OK))), expected);
+        }
+        machine.received(tagged(1, &SELECT_MF)).unwrap();
+        for tag in 0..8 {
+            assert_eq!(machine.received(tagged(tag, &SELECT_MF)), Ok(vec![]));
+        }
+        assert_eq!(machine.received(tagged(9, &SELECT_MF)), Err(Violation::Overlap(Overlap)), "a flood");
+    }
+
+    #[test]
+    fn whoever_waits_when_the_bank_closes_the_link_is_answered_first() {
+        let mut machine = ready();
+        assert_eq!(machine.leave(), []);
+        let mut machine = ready();
+        machine.received(tagged(1, &SELECT_MF)).unwrap();
+        machine.received(tagged(2, &SELECT_MF)).unwrap();
+        assert_eq!(machine.leave(), answers(&[1, 2], &hex!("6F00")));
+        assert_eq!(machine.answered(1, Some(Response::status(StatusWord::OK))), [], "too late");
+    }
+
+    #[test]
+    fn messages_for_other_slots_and_strange_lengths_end_the_link() {
         let mut machine = ready();
         assert_eq!(machine.received(command(OTHER, BANK, &SELECT_MF)), Err(Violation::WrongSlot));
         assert_eq!(machine.received(command(CLIENT, OTHER, &SELECT_MF)), Err(Violation::WrongSlot));
@@ -305,8 +396,6 @@ mod tests {
         assert_eq!(machine.received(command(CLIENT, BANK, &[0; 262])), Err(Violation::Length(262)));
         assert_eq!(machine.received(hello(Component::Client, Some(CLIENT))), Err(Violation::Unexpected));
         assert_eq!(machine.received(Pdu::new(0, Message::Other(16))), Ok(vec![]));
-        machine.received(command(CLIENT, BANK, &hex!("00A40000"))).unwrap();
-        assert_eq!(machine.received(command(CLIENT, BANK, &SELECT_MF)), Err(Violation::Overlap(Overlap)));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::port::{Happening, Port, TPDU_LIMIT, attach, power_down};
 use crate::status::{BridgeError, Patience, Retry, Status};
 use client::Output;
 use ipa::{Ipa, Received};
-use pdu::{Component, Identity, Pdu, SlotId};
+use pdu::{Component, Identity, MAX_NAME, Pdu, SlotId};
 use server::Mappings;
 use std::future::Future;
 use std::sync::Arc;
@@ -23,16 +23,18 @@ use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 /// How long a peer may take to say who it is.
 const INTRODUCTION: Duration = Duration::from_secs(10);
+/// How long a client that no card is mapped to may stay. A real one comes again.
+const UNMAPPED: Duration = Duration::from_secs(60);
+/// How long the clients may take to be told that the bank goes away.
+const FAREWELL: Duration = Duration::from_secs(3);
 /// Connections of clients at the same time; more wait to be accepted.
 const MAX_CLIENTS: usize = 64;
 /// Bytes read at a time.
 const READ_CHUNK: usize = 4096;
-/// The longest name of a component.
-const MAX_NAME: usize = 32;
 
 /// Where server and clients are, and who the bank is to them.
 #[derive(Clone, Debug)]
@@ -87,12 +89,9 @@ pub async fn run(
         software: "teuiccd".into(),
         version: env!("CARGO_PKG_VERSION").into(),
     };
-    let bank = Arc::new(Bank { config, own, slots, mappings: watch::Sender::new(Mappings::default()), status });
-    tokio::select! {
-        () = shutdown => {}
-        result = bank.clone().serve(listener) => result?,
-    }
-    // The clients' connections are closed; only now may the cards lose their power.
+    let mappings = watch::Sender::new(Mappings::default());
+    let bank = Arc::new(Bank { config, own, slots, mappings, status, leaving: watch::Sender::new(false) });
+    bank.clone().serve(listener, shutdown).await?;
     for slot in &bank.slots {
         power_down(&*slot.modem.lock().await).await;
     }
@@ -105,6 +104,8 @@ struct Bank {
     slots: Vec<BankSlot>,
     mappings: watch::Sender<Mappings>,
     status: Arc<Status>,
+    /// Whether the bank is about to close every link.
+    leaving: watch::Sender<bool>,
 }
 
 struct BankSlot {
@@ -145,12 +146,18 @@ impl Claim {
 struct Lost(String);
 
 impl Bank {
-    async fn serve(self: Arc<Self>, listener: TcpListener) -> Result<(), BridgeError> {
-        let mut clients = JoinSet::new();
+    async fn serve(
+        self: Arc<Self>,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<(), BridgeError> {
+        // Dropped last: the clients lose their cards before the server loses the bank.
         let link = self.server_link();
-        tokio::pin!(link);
+        let mut clients = JoinSet::new();
+        tokio::pin!(link, shutdown);
         loop {
             tokio::select! {
+                () = &mut shutdown => break,
                 () = &mut link => {}
                 Some(ended) = clients.join_next(), if !clients.is_empty() => {
                     // A task that panicked counts as a connection that ended.
@@ -168,6 +175,12 @@ impl Bank {
                 },
             }
         }
+        self.leaving.send_replace(true);
+        let gone = async { while clients.join_next().await.is_some() {} };
+        // Whoever does not take what it is told is hung up on.
+        let _ = timeout(FAREWELL, gone).await;
+        clients.shutdown().await;
+        Ok(())
     }
 
     /// Stays registered at the server. Mappings outlive the link: modems go on working when the server is gone.
@@ -229,7 +242,12 @@ impl Bank {
         let machine = client::Machine::new(self.own.clone(), self.status.clone());
         let mut client = Client { bank: self, link: Link::new(stream, &self.own.name), machine, looked_up: None };
         let mut mappings = self.mappings.subscribe();
-        let (id, slot) = match client.identify(&mut mappings).await {
+        let mut leaving = self.leaving.subscribe();
+        let identified = tokio::select! {
+            identified = client.identify(&mut mappings) => identified,
+            () = left(&mut leaving) => return Ok(()),
+        };
+        let (id, slot) = match identified {
             Ok(found) => found,
             Err(Lost(reason)) => {
                 tracing::info!(address, reason, "a client is gone before it had a card");
@@ -240,14 +258,21 @@ impl Bank {
         let mut claim = bank_slot.claim();
         let modem = tokio::select! {
             biased;
+            () = left(&mut leaving) => return Ok(()),
             () = claim.lost() => return Ok(()),
             modem = bank_slot.modem.lock() => modem,
         };
         tracing::info!(client = %id, slot, address, "a client has the card");
-        let (client, ended) = client.serve(Port::new(&modem, Some(TPDU_LIMIT)), id, slot, mappings, claim).await;
+        let (mut client, ended) =
+            client.serve(Port::new(&modem, Some(TPDU_LIMIT)), id, slot, mappings, claim, leaving).await;
         // The modem loses the card before the card loses its power.
+        let outputs = client.machine.leave();
+        let _ = client.perform(outputs, None).await;
         drop(client);
-        power_down(&modem).await;
+        // At its end the bank takes the power of all its cards.
+        if !matches!(ended, Ended::Leaving) {
+            power_down(&modem).await;
+        }
         match ended {
             Ended::SlotClosed => return Err(BridgeError::SlotClosed),
             Ended::Replug => {
@@ -255,6 +280,7 @@ impl Bank {
                 // Nobody has the card meanwhile: whoever connects waits for the slot.
                 sleep(self.config.absence).await;
             }
+            Ended::Leaving => {}
             Ended::Lost(Lost(reason)) => tracing::info!(client = %id, reason, "a client's card is out"),
         }
         Ok(())
@@ -271,6 +297,7 @@ struct Client<'a> {
 /// Why a client does not have the card any more.
 enum Ended {
     Replug,
+    Leaving,
     Lost(Lost),
     SlotClosed,
 }
@@ -284,7 +311,7 @@ impl From<Lost> for Ended {
 impl Client<'_> {
     /// Waits until the client has said who it is and a card is mapped to it: who, and the card's slot.
     async fn identify(&mut self, mappings: &mut watch::Receiver<Mappings>) -> Result<(SlotId, u16), Lost> {
-        let introduction = Instant::now() + INTRODUCTION;
+        let mut deadline = Instant::now() + INTRODUCTION;
         let mut told = false;
         loop {
             if let Some(client) = self.looked_up {
@@ -292,6 +319,7 @@ impl Client<'_> {
                     return Ok((client, slot));
                 }
                 if !std::mem::replace(&mut told, true) {
+                    deadline = Instant::now() + UNMAPPED;
                     let outputs = self.machine.mapped(None);
                     self.perform(outputs, None).await?;
                 }
@@ -299,8 +327,9 @@ impl Client<'_> {
             tokio::select! {
                 waited = self.link.wait() => waited?,
                 _ = mappings.changed() => {}
-                () = sleep_until(introduction), if self.machine.is_unknown() => {
-                    return Err(Lost("it does not say who it is".into()));
+                () = sleep_until(deadline) => {
+                    let reason = if told { "no card was mapped to it" } else { "it does not say who it is" };
+                    return Err(Lost(reason.into()));
                 }
             }
             self.read(None).await?;
@@ -315,6 +344,7 @@ impl Client<'_> {
         slot: u16,
         mut mappings: watch::Receiver<Mappings>,
         mut claim: Claim,
+        mut leaving: watch::Receiver<bool>,
     ) -> (Self, Ended) {
         let served = async {
             let bank = SlotId { id: self.bank.config.bank_id, slot };
@@ -342,6 +372,7 @@ impl Client<'_> {
                         }
                         Happening::SlotClosed => return Err(Ended::SlotClosed),
                     },
+                    () = left(&mut leaving) => return Err(Ended::Leaving),
                     () = claim.lost() => return Err(Lost("it connected again".into()).into()),
                     () = unmapped(&mut mappings, id, slot) => {
                         return Err(Lost("the server took its mapping away".into()).into());
@@ -386,6 +417,11 @@ impl Client<'_> {
         }
         Ok(())
     }
+}
+
+/// Waits until the bank leaves.
+async fn left(leaving: &mut watch::Receiver<bool>) {
+    let _ = leaving.wait_for(|leaving| *leaving).await;
 }
 
 /// Waits until the client does not have the slot any more.

@@ -13,7 +13,7 @@ pub(crate) const VERSION: u32 = 2;
 const ENUMERATED: Tag = Tag(0x0A);
 const IA5_STRING: Tag = Tag(0x16);
 /// The longest name of a component.
-const MAX_NAME: usize = 32;
+pub(crate) const MAX_NAME: usize = 32;
 /// The largest number of a client, a bank, and a slot.
 const MAX_ID: u32 = 1023;
 /// The longest ATR.
