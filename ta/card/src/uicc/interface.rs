@@ -255,7 +255,7 @@ impl AccessDomain {
 pub(crate) struct RemoteAccess {
     /// What it may do everything with but the following.
     pub(crate) files: AccessDomain,
-    /// Where it may create, delete and resize files (TS 102 226 section 8.2.1.3.2.6).
+    /// Where it may create, delete and resize files (TS 102 226, UICC administrative access parameters).
     pub(crate) administration: AccessDomain,
 }
 
