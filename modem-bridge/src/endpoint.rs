@@ -1,8 +1,13 @@
 //! Where a peer is: listening, and lines that are just there. None of the protocols here knows who is at the other end,
 //! so that only the place of the socket says who may have the card.
 
+use crate::client::Outgoing;
 use crate::status::{Patience, Retry};
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::io::Errno;
+use rustix::net::sockopt;
+use rustix::termios::{ControlModes, InputModes, OptionalActions, Termios};
+use rustix::termios::{ioctl_tiocexcl, ioctl_tiocnxcl, tcgetattr, tcsetattr};
 use std::fmt;
 use std::fs::OpenOptions;
 use std::future::Future;
@@ -10,15 +15,15 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::str::FromStr;
 use std::time::Duration;
 use teuicc_slot::socket::PrivateListener;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, join};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::unix::pipe;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// Where a peer connects to, or the line that it is at.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
@@ -73,9 +78,26 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// Bytes both ways.
+/// Bytes both ways, as one.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+/// Bytes both ways, to be read and written at the same time.
+pub(crate) struct Peer {
+    pub(crate) reader: Box<dyn AsyncRead + Send + Unpin>,
+    pub(crate) writer: Box<dyn AsyncWrite + Send + Unpin>,
+    /// Of a serial line; dropped last.
+    _exclusive: Option<Exclusive>,
+}
+
+impl Peer {
+    pub(crate) fn new(
+        reader: impl AsyncRead + Send + Unpin + 'static,
+        writer: impl AsyncWrite + Send + Unpin + 'static,
+    ) -> Peer {
+        Peer { reader: Box::new(reader), writer: Box::new(writer), _exclusive: None }
+    }
+}
 
 /// An endpoint that is open: peers come from it one at a time.
 pub(crate) enum Listener {
@@ -114,15 +136,21 @@ impl Listener {
     }
 
     /// The next peer. A serial line is always there. Errors: the system's; a later call may succeed.
-    pub(crate) async fn accept(&self) -> io::Result<Box<dyn Stream>> {
+    pub(crate) async fn accept(&self) -> io::Result<Peer> {
         match self {
-            Listener::Tcp(listener) => Ok(Box::new(no_delay(listener.accept().await?.0)?)),
-            Listener::Unix(listener) => Ok(Box::new(listener.accept().await?)),
+            Listener::Tcp(listener) => {
+                let (reader, writer) = keep_alive(no_delay(listener.accept().await?.0)?)?.into_split();
+                Ok(Peer::new(reader, writer))
+            }
+            Listener::Unix(listener) => {
+                let (reader, writer) = listener.accept().await?.into_split();
+                Ok(Peer::new(reader, writer))
+            }
             Listener::Serial(path, speed) => {
                 let line = open_serial(path, *speed)?;
-                let reader = pipe::Receiver::from_owned_fd_unchecked(line.try_clone()?)?;
-                let writer = pipe::Sender::from_owned_fd_unchecked(line)?;
-                Ok(Box::new(join(reader, writer)))
+                let reader = pipe::Receiver::from_owned_fd_unchecked(line.0.try_clone()?)?;
+                let writer = pipe::Sender::from_owned_fd_unchecked(line.0.try_clone()?)?;
+                Ok(Peer { _exclusive: Some(line), ..Peer::new(reader, writer) })
             }
         }
     }
@@ -134,15 +162,19 @@ pub(crate) struct Clients {
     retry: Retry,
     /// Whether to wait before the next one: a line that is gone is not there again at once.
     waits: bool,
+    /// Whether somebody was turned away since the last client came, and that was logged.
+    turned_away: bool,
+    /// Nobody is turned away before.
+    refuse_from: Option<Instant>,
 }
 
 impl Clients {
     pub(crate) fn new(listener: Listener, patience: Patience) -> Self {
-        Clients { listener, retry: Retry::new(patience), waits: false }
+        Clients { listener, retry: Retry::new(patience), waits: false, turned_away: false, refuse_from: None }
     }
 
     /// The next client. `None`: `shutdown` is ready.
-    pub(crate) async fn next<F: Future<Output = ()>>(&mut self, mut shutdown: Pin<&mut F>) -> Option<Box<dyn Stream>> {
+    pub(crate) async fn next<F: Future<Output = ()>>(&mut self, mut shutdown: Pin<&mut F>) -> Option<Peer> {
         loop {
             if self.waits {
                 tokio::select! {
@@ -154,9 +186,10 @@ impl Clients {
                 biased;
                 () = &mut shutdown => return None,
                 accepted = self.listener.accept() => match accepted {
-                    Ok(stream) => {
+                    Ok(peer) => {
                         self.waits = !self.listener.is_shared();
-                        return Some(stream);
+                        self.turned_away = false;
+                        return Some(peer);
                     }
                     Err(error) => {
                         tracing::warn!(%error, "no client");
@@ -177,23 +210,42 @@ impl Clients {
         self.listener.is_shared()
     }
 
-    /// Turns another client away, which is not to wait for an answer that does not come. Waits for one to come.
-    pub(crate) async fn turn_away(&self) {
+    /// Turns another client away, with a last word, rather than to let it wait for an answer that does not come. Waits
+    /// for one to come. A crowd is turned away slowly: it is not to take the time of the client that is served.
+    pub(crate) async fn turn_away(&mut self, refusal: impl Fn() -> Option<Outgoing>) {
         if !self.is_shared() {
             return std::future::pending().await;
         }
-        match self.listener.accept().await {
-            Ok(_) => tracing::warn!("a second client was turned away: the card is in use"),
-            Err(error) => {
-                tracing::debug!(%error, "a second client could not be turned away");
-                sleep(TURNED_AWAY).await;
+        if let Some(then) = self.refuse_from {
+            sleep_until(then).await;
+        }
+        let accepted = self.listener.accept().await;
+        self.refuse_from = Some(Instant::now() + REFUSAL);
+        match accepted {
+            Ok(mut peer) => {
+                if !std::mem::replace(&mut self.turned_away, true) {
+                    tracing::warn!("another client was turned away: the card is in use");
+                }
+                let refusal = refusal();
+                // It may take its time.
+                tokio::spawn(timeout(REFUSED, async move {
+                    if let Some(refusal) = refusal {
+                        peer.writer.write_all(&refusal.bytes).await?;
+                    }
+                    peer.writer.shutdown().await?;
+                    // To close before it was read would take the last word back.
+                    tokio::io::copy(&mut peer.reader, &mut tokio::io::sink()).await
+                }));
             }
+            Err(error) => tracing::debug!(%error, "another client could not be turned away"),
         }
     }
 }
 
-/// Time between attempts when the system has no room for another connection.
-const TURNED_AWAY: Duration = Duration::from_millis(200);
+/// Time between clients that are turned away, and between attempts when the system has no room for another connection.
+const REFUSAL: Duration = Duration::from_millis(200);
+/// How long a client that is turned away may take to read why.
+const REFUSED: Duration = Duration::from_secs(1);
 
 /// Waits until then; for ever, if there is no then.
 pub(crate) async fn at(then: Option<Instant>) {
@@ -217,7 +269,7 @@ pub(crate) async fn listen(address: &str) -> io::Result<TcpListener> {
 }
 
 /// How long a peer may take to accept a message before it counts as gone.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Writes one message at once. Errors: why the peer counts as gone.
 pub(crate) async fn write(stream: &mut (impl AsyncWrite + Unpin), message: &[u8]) -> Result<(), String> {
@@ -241,22 +293,62 @@ pub(crate) fn no_delay(stream: TcpStream) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// A serial line for raw bytes, not blocking.
-fn open_serial(path: &std::path::Path, speed: u32) -> io::Result<OwnedFd> {
-    let flags = rustix::fs::OFlags::NOCTTY | rustix::fs::OFlags::NONBLOCK;
+/// When nothing has come for so long, the system asks whether the peer is still there,
+const SILENCE: Duration = Duration::from_secs(60);
+/// and asks again after so long,
+const ASK_AGAIN: Duration = Duration::from_secs(10);
+/// so often.
+const QUESTIONS: u32 = 3;
+
+/// A peer that is gone without a word is found out after a while, although nothing is sent to it.
+fn keep_alive(stream: TcpStream) -> io::Result<TcpStream> {
+    sockopt::set_socket_keepalive(&stream, true)?;
+    sockopt::set_tcp_keepidle(&stream, SILENCE)?;
+    sockopt::set_tcp_keepintvl(&stream, ASK_AGAIN)?;
+    sockopt::set_tcp_keepcnt(&stream, QUESTIONS)?;
+    Ok(stream)
+}
+
+/// A serial line that no other program opens meanwhile.
+struct Exclusive(OwnedFd);
+
+impl Drop for Exclusive {
+    fn drop(&mut self) {
+        // Else it outlives this, if another program had the line before.
+        let _ = ioctl_tiocnxcl(&self.0);
+    }
+}
+
+/// A serial line for raw bytes, not blocking. Errors: the system's, or another program has it.
+fn open_serial(path: &Path, speed: u32) -> io::Result<Exclusive> {
+    let in_use = || io::Error::new(io::ErrorKind::ResourceBusy, "another program has this serial line");
+    let flags = OFlags::NOCTTY | OFlags::NONBLOCK;
     let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
-    let line: OwnedFd = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path)?.into();
-    let mut settings: Termios = tcgetattr(&line)?;
+    let line = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path);
+    let line: OwnedFd =
+        line.map_err(|error| if error.kind() == io::ErrorKind::ResourceBusy { in_use() } else { error })?.into();
+    // Exclusive mode does not stop root. The lock does, if the other program has one too.
+    match flock(&line, FlockOperation::NonBlockingLockExclusive) {
+        Err(Errno::WOULDBLOCK) => return Err(in_use()),
+        locked => locked?,
+    }
+    ioctl_tiocexcl(&line)?;
+    let line = Exclusive(line);
+    let mut settings: Termios = tcgetattr(&line.0)?;
     settings.make_raw();
     settings.set_speed(speed)?;
-    settings.control_modes |= rustix::termios::ControlModes::CLOCAL | rustix::termios::ControlModes::CREAD;
-    tcsetattr(&line, OptionalActions::Now, &settings)?;
+    // What make_raw leaves as the last user had it.
+    settings.input_modes -= InputModes::IXOFF | InputModes::IXANY;
+    settings.control_modes -= ControlModes::CSTOPB | ControlModes::CRTSCTS;
+    settings.control_modes |= ControlModes::CLOCAL | ControlModes::CREAD;
+    tcsetattr(&line.0, OptionalActions::Now, &settings)?;
     Ok(line)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
     #[test]
     fn endpoints_are_written_as_they_are_read() {
@@ -267,5 +359,41 @@ mod tests {
         for text in ["", "tcp:", "tcp:9990", "unix:", "serial:", "serial:/dev/ttyS0,fast", "/dev/ttyS0", "udp:a:1"] {
             assert!(text.parse::<Endpoint>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_serial_line_is_8n1_without_flow_control_whoever_had_it_before_and_for_one_program() {
+        let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&ours).unwrap();
+        unlockpt(&ours).unwrap();
+        let path = PathBuf::from(ptsname(&ours, Vec::new()).unwrap().into_string().unwrap());
+        // Stays open: a pseudo terminal forgets its settings with its last user.
+        let before = std::fs::File::options().read(true).write(true).open(&path).unwrap();
+        let mut settings = tcgetattr(&before).unwrap();
+        settings.control_modes |= ControlModes::CSTOPB | ControlModes::CRTSCTS;
+        settings.input_modes |= InputModes::IXON | InputModes::IXOFF | InputModes::IXANY;
+        tcsetattr(&before, OptionalActions::Now, &settings).unwrap();
+        let line = open_serial(&path, 9600).unwrap();
+        let settings = tcgetattr(&line.0).unwrap();
+        let flow = InputModes::IXON | InputModes::IXOFF | InputModes::IXANY;
+        assert!(
+            !settings.control_modes.intersects(ControlModes::CSTOPB | ControlModes::CRTSCTS | ControlModes::PARENB)
+        );
+        assert!(settings.control_modes.contains(ControlModes::CS8) && !settings.input_modes.intersects(flow));
+        assert_eq!(settings.output_speed(), 9600);
+        let Err(error) = open_serial(&path, 9600) else { panic!("a second program has the line") };
+        assert!(error.to_string().contains("another program"), "{error}");
+        drop(line);
+        open_serial(&path, 9600).unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_system_looks_after_silent_peers() {
+        let listener = listen("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (_peer, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let stream = keep_alive(accepted.unwrap().0).unwrap();
+        assert!(sockopt::socket_keepalive(&stream).unwrap());
+        assert_eq!(sockopt::tcp_keepidle(&stream).unwrap(), SILENCE);
     }
 }

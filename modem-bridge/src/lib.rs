@@ -2,7 +2,8 @@
 //!
 //! Every interface is a codec, a machine that does no input or output, and a driver at the edge. All carry T=0
 //! TPDUs; the T=0 layer is `teuicc_apdu::t0`. What they share: `session` in the machines (power, epochs, one TPDU at a
-//! time), `port` in the drivers (the modem's side of a slot), [`endpoint`] (where peers are) and [`status`].
+//! time), `port` in the drivers (the modem's side of a slot), `client` (the driver of those that serve one client at a
+//! time), [`endpoint`] (where peers are) and [`status`].
 //!
 //! | module | interface |
 //! | --- | --- |
@@ -15,7 +16,9 @@
 // Only `qmi::qrtr::socket` is exempt.
 #![deny(unsafe_code)]
 
+mod client;
 pub mod endpoint;
+mod inbox;
 pub mod json;
 mod port;
 pub mod qmi;

@@ -10,6 +10,7 @@ use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
+use zeroize::Zeroizing;
 
 /// How much work the slot may have from one modem before no more is read; a modem asks one thing at a time.
 const MAX_RUNNING: usize = 8;
@@ -54,8 +55,10 @@ pub(crate) enum Happening {
     PoweredUp { epoch: u64, generation: u64, atr: Vec<u8> },
     /// The power-down of `epoch` is done.
     PoweredDown { epoch: u64 },
-    /// The card answered the TPDU of `epoch`; `None` if it could not, or not in time.
+    /// The card answered the TPDU of `epoch`; `None` if it could not.
     Answered { epoch: u64, response: Option<Response> },
+    /// The card has not answered the TPDU of `epoch` in time.
+    TimedOut { epoch: u64 },
     /// The modem must see the card leave and come back.
     Replug,
     /// The card cannot be reached, or does not answer a reset.
@@ -71,7 +74,7 @@ enum Done {
     PoweredUp(u64, Result<PoweredUp, LinkError>),
     PoweredDown(u64, Result<(), LinkError>),
     Answered(u64, Result<Transmitted, LinkError>),
-    Unanswered(u64),
+    TimedOut(u64),
 }
 
 /// The modem's side of a slot, while one modem is connected: starts [`Work`], and says what happens.
@@ -79,6 +82,10 @@ pub(crate) struct Port<'a> {
     modem: &'a ModemAttachment,
     events: broadcast::Receiver<Event>,
     running: JoinSet<Done>,
+    /// The newest epoch that work was started for. That the card could not do older work concerns nobody.
+    latest: u64,
+    /// Whether the card was lost, and nothing has said so to the modem yet.
+    removed: bool,
     limit: Option<Duration>,
 }
 
@@ -86,7 +93,7 @@ impl<'a> Port<'a> {
     /// From here on no replug is missed. After `limit` a TPDU counts as failed ([`TPDU_LIMIT`], if the modem has no
     /// patience of its own).
     pub(crate) fn new(modem: &'a ModemAttachment, limit: Option<Duration>) -> Self {
-        Port { modem, events: modem.subscribe(), running: JoinSet::new(), limit }
+        Port { modem, events: modem.subscribe(), running: JoinSet::new(), latest: 0, removed: false, limit }
     }
 
     /// Whether so much is under way that no more should be read from the modem.
@@ -96,17 +103,19 @@ impl<'a> Port<'a> {
 
     /// Gives work to the slot, in the order of the calls.
     pub(crate) fn start(&mut self, work: Work) {
+        let (Work::PowerUp { epoch } | Work::PowerDown { epoch } | Work::Transmit { epoch, .. }) = work;
+        self.latest = epoch;
         // The slot's calls queue the work at once.
         match work {
-            Work::PowerUp { epoch } => {
+            Work::PowerUp { .. } => {
                 let work = self.modem.power_up();
                 self.running.spawn(async move { Done::PoweredUp(epoch, work.await) });
             }
-            Work::PowerDown { epoch } => {
+            Work::PowerDown { .. } => {
                 let work = self.modem.power_down();
                 self.running.spawn(async move { Done::PoweredDown(epoch, work.await) });
             }
-            Work::Transmit { epoch, generation, apdu } => {
+            Work::Transmit { generation, apdu, .. } => {
                 let instruction = apdu.get(1).copied().unwrap_or_default();
                 let work = self.modem.transmit(generation, apdu);
                 self.running.spawn(timed(epoch, instruction, work, self.limit));
@@ -117,11 +126,65 @@ impl<'a> Port<'a> {
     /// Waits until something happens. Dropping the future loses nothing. Returns after everything that ends, so that
     /// the caller looks at [`Port::is_full`] again.
     pub(crate) async fn next(&mut self) -> Happening {
+        // Work under way says better than the event whether, and for which epoch, the card is lost.
+        if self.removed && self.running.is_empty() && self.events.is_empty() {
+            self.removed = false;
+            return Happening::CardLost(LinkError::transport("it was removed"));
+        }
         tokio::select! {
             biased;
-            event = self.events.recv() => from_event(event),
+            event = self.events.recv() => self.event_came(event),
             Some(done) = self.running.join_next(), if !self.running.is_empty() => {
-                done.map_or(Happening::SlotClosed, from_done)
+                done.map_or(Happening::SlotClosed, |done| self.work_ended(done))
+            }
+        }
+    }
+
+    fn event_came(&mut self, event: Result<Event, RecvError>) -> Happening {
+        match event {
+            Ok(Event::Replug) => return Happening::Replug,
+            Ok(Event::Removed) => self.removed = true,
+            Ok(Event::Inserted) => self.removed = false,
+            Ok(Event::CardChanged | Event::ProactivePending) => {}
+            // What was lost may have been a replug; one too many does no harm.
+            Err(RecvError::Lagged(_)) => return Happening::Replug,
+            Err(RecvError::Closed) => return Happening::SlotClosed,
+        }
+        Happening::Nothing
+    }
+
+    fn work_ended(&mut self, done: Done) -> Happening {
+        match done {
+            Done::PoweredUp(epoch, Ok(PoweredUp { atr, generation })) => {
+                Happening::PoweredUp { epoch, generation, atr }
+            }
+            Done::PoweredUp(_, Err(LinkError::Stale)) => Happening::Nothing,
+            Done::PoweredDown(epoch, Ok(())) => Happening::PoweredDown { epoch },
+            Done::PoweredDown(epoch, Err(error)) if !error.is_lost() => {
+                tracing::warn!(%error, "the modem's interface was not powered down");
+                Happening::PoweredDown { epoch }
+            }
+            Done::Answered(epoch, Ok(done)) => {
+                let last = Zeroizing::new(done.last);
+                Happening::Answered { epoch, response: Response::parse(&last) }
+            }
+            Done::TimedOut(epoch) => Happening::TimedOut { epoch },
+            Done::Answered(epoch, Err(LinkError::Stale)) => Happening::Answered { epoch, response: None },
+            Done::Answered(epoch, Err(error)) if !error.is_lost() => {
+                tracing::warn!(%error, "a command of the modem was not executed");
+                Happening::Answered { epoch, response: None }
+            }
+            Done::PoweredUp(_, Err(LinkError::Closed))
+            | Done::PoweredDown(_, Err(LinkError::Closed))
+            | Done::Answered(_, Err(LinkError::Closed)) => Happening::SlotClosed,
+            Done::PoweredUp(epoch, Err(error))
+            | Done::PoweredDown(epoch, Err(error))
+            | Done::Answered(epoch, Err(error)) => {
+                if epoch < self.latest {
+                    return Happening::Nothing;
+                }
+                self.removed = false;
+                Happening::CardLost(error)
             }
         }
     }
@@ -148,41 +211,75 @@ async fn timed(
         }
         Err(_) => {
             tracing::warn!(ins, ?took, "the card has not answered: the modem is told that the command failed");
-            Done::Unanswered(epoch)
+            Done::TimedOut(epoch)
         }
     }
 }
 
-fn from_event(event: Result<Event, RecvError>) -> Happening {
-    match event {
-        Ok(Event::Replug) => Happening::Replug,
-        Ok(Event::Removed) => Happening::CardLost(LinkError::transport("it was removed")),
-        Ok(Event::Inserted | Event::CardChanged | Event::ProactivePending) => Happening::Nothing,
-        // What was lost may have been a replug; one too many does no harm.
-        Err(RecvError::Lagged(_)) => Happening::Replug,
-        Err(RecvError::Closed) => Happening::SlotClosed,
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::VecDeque;
+    use std::sync::mpsc;
+    use teuicc_slot::{Exchange, SlotConfig, Wire};
+    use teuicc_wire::Request;
 
-fn from_done(done: Done) -> Happening {
-    match done {
-        Done::PoweredUp(epoch, Ok(PoweredUp { atr, generation })) => Happening::PoweredUp { epoch, generation, atr },
-        Done::PoweredUp(_, Err(LinkError::Stale)) => Happening::Nothing,
-        Done::PoweredDown(epoch, Ok(())) => Happening::PoweredDown { epoch },
-        Done::PoweredDown(epoch, Err(error)) if !error.is_lost() => {
-            tracing::warn!(%error, "the modem's interface was not powered down");
-            Happening::PoweredDown { epoch }
+    const ATR: [u8; 2] = [0x3B, 0x00];
+
+    /// A card that says when it is asked, and answers when it is told to.
+    struct Flaky {
+        /// Whether it can be reached, time after time; then it can.
+        reached: VecDeque<bool>,
+        asked: mpsc::Sender<()>,
+        go: mpsc::Receiver<()>,
+    }
+
+    impl Exchange for Flaky {
+        fn exchange(&mut self, request: &[u8]) -> Result<Vec<u8>, LinkError> {
+            let _ = self.asked.send(());
+            let _ = self.go.recv();
+            if !self.reached.pop_front().unwrap_or(true) {
+                return Err(LinkError::transport("no card"));
+            }
+            let response = match Request::decode(request).unwrap() {
+                Request::PowerUp(_) => teuicc_wire::Response::Atr(ATR.to_vec()),
+                _ => teuicc_wire::Response::Done,
+            };
+            Ok(response.encode().unwrap())
         }
-        Done::Answered(epoch, Ok(done)) => Happening::Answered { epoch, response: Response::parse(&done.last) },
-        Done::Unanswered(epoch) | Done::Answered(epoch, Err(LinkError::Stale)) => {
-            Happening::Answered { epoch, response: None }
+    }
+
+    /// What happens when the card is powered up, and again `times` while it is busy with the first time.
+    async fn happenings(reached: &[bool], times: u64) -> Vec<String> {
+        let ((asked, is_asked), (end, go)) = (mpsc::channel(), mpsc::channel::<()>());
+        let card = Flaky { reached: reached.iter().copied().collect(), asked, go };
+        let slot = Slot::start(Wire::new(card), SlotConfig::default()).unwrap();
+        let modem = slot.attach_modem().unwrap();
+        let mut port = Port::new(&modem, None);
+        port.start(Work::PowerUp { epoch: 1 });
+        is_asked.recv().unwrap();
+        (0..times).for_each(|time| port.start(Work::PowerUp { epoch: 2 + time }));
+        drop(end);
+        let mut happened = Vec::new();
+        while !port.running.is_empty() || !port.events.is_empty() || port.removed {
+            match port.next().await {
+                Happening::PoweredUp { epoch, .. } => happened.push(format!("powered up {epoch}")),
+                Happening::CardLost(_) => happened.push("lost".into()),
+                Happening::Nothing => {}
+                _ => happened.push("another".into()),
+            }
         }
-        Done::Answered(epoch, Err(error)) if !error.is_lost() => {
-            tracing::warn!(%error, "a command of the modem was not executed");
-            Happening::Answered { epoch, response: None }
-        }
-        Done::PoweredUp(_, Err(error)) | Done::PoweredDown(_, Err(error)) | Done::Answered(_, Err(error)) => {
-            if error == LinkError::Closed { Happening::SlotClosed } else { Happening::CardLost(error) }
-        }
+        happened
+    }
+
+    #[tokio::test]
+    async fn a_card_is_lost_once() {
+        assert_eq!(happenings(&[false], 0).await, ["lost"]);
+        assert_eq!(happenings(&[false, false], 1).await, ["lost"]);
+    }
+
+    #[tokio::test]
+    async fn what_the_card_could_not_do_before_does_not_concern_what_is_asked_now() {
+        assert_eq!(happenings(&[false, true], 1).await, ["powered up 2"]);
     }
 }

@@ -52,6 +52,18 @@ pub(crate) enum Away {
     Lost,
 }
 
+impl Away {
+    /// The card leaves for this reason; `away` says whether and why it is away. What it was before: whether the modem has
+    /// been told. A replug stays one until the card is back, for the modem to see that it changed.
+    pub(crate) fn begin(self, away: &mut Option<Away>) -> Option<Away> {
+        let before = *away;
+        if before != Some(Away::Replug) {
+            *away = Some(self);
+        }
+        before
+    }
+}
+
 /// A TPDU came before the last one was answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a command before the last one was answered")]
@@ -96,6 +108,12 @@ impl Session {
         self.next_epoch();
         self.power = Power::Off;
         Work::PowerDown { epoch: self.epoch }
+    }
+
+    /// The modem is told that the card leaves, for it to see that it changed.
+    pub(crate) fn count_replug(&self) {
+        tracing::info!("the card is taken out, for the modem to see that it changed");
+        self.status.count_replug();
     }
 
     /// Whether a power-up is under way.

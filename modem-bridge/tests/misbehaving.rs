@@ -5,7 +5,7 @@ mod common;
 
 use common::{ATR, FakeCard, SELECT_MF, SOON};
 use hex_literal::hex;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 use teuicc_modem_bridge::testing::json::JsonClient;
@@ -130,21 +130,6 @@ fn peers_that_vanish_at_every_byte() {
     }
 }
 
-/// osmocom-bb's client takes all that it reads at once for one message.
-#[test]
-fn what_a_sap_client_did_not_ask_for_does_not_come_with_an_answer() {
-    let rig = sap_rig();
-    let mut stream = rig.connect();
-    let started = Instant::now();
-    stream.write_all(&SAP[..12]).unwrap();
-    let (mut connected, mut reset) = ([0; 12], [0; 12]);
-    stream.read_exact(&mut connected).unwrap();
-    stream.read_exact(&mut reset).unwrap();
-    assert_eq!(connected, hex!("01010000 01000001 00000000"));
-    assert_eq!(reset, hex!("11010000 08000001 01000000"));
-    assert!(started.elapsed() >= Duration::from_millis(100), "{:?}", started.elapsed());
-}
-
 #[test]
 fn peers_that_say_everything_twice_or_backwards() {
     for mut rig in [sap_rig(), json_rig(), rspro_rig()] {
@@ -194,17 +179,6 @@ fn a_client_that_comes_again_has_the_card_at_once() {
     assert_eq!(second.tpdu(&hex!("00C0000002")).unwrap(), hex!("6985"), "of a new power session");
     assert_eq!(second.tpdu(&SELECT_MF).unwrap(), hex!("6102"));
     assert_eq!(rig.bridge.status().connections(), 2);
-}
-
-#[test]
-fn a_second_client_is_turned_away_and_the_first_does_not_notice() {
-    for mut rig in [sap_rig(), json_rig()] {
-        let mut first = (rig.behaved)().unwrap();
-        first.cold_reset().unwrap();
-        let mut second = rig.connect();
-        assert!(matches!(second.read(&mut [0]), Ok(0) | Err(_)));
-        assert_eq!(first.tpdu(&SELECT_MF).unwrap(), hex!("6102"));
-    }
 }
 
 #[test]

@@ -5,15 +5,21 @@
 //! {"op":"power_down"}                      {"ok":true}
 //! {"op":"tpdu","data":"00a40004023f00"}    {"ok":true,"data":"6115"}       data and status word
 //! {"op":"status"}                          {"ok":true,"present":true,"powered":true,"backend":"teuicc","reader":"slot","atr":"3b00"}
-//!                                          {"ok":false,"error":"no_card"}
+//!                                          {"ok":false,"error":"no_card","detail":"for humans, may be missing"}
 //! events, only between requests:           {"event":"removed"}  {"event":"inserted"}
 //! ```
 
-use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
+use crate::inbox::Inbox;
+use serde::{Deserialize, Serialize, Serializer};
+use zeroize::Zeroizing;
 
 /// The longest line: a TPDU in hexadecimal, with room.
 pub(crate) const MAX_LINE: usize = 4096;
+
+/// More than any line that is sent has: a vector that grows leaves its old bytes behind.
+const LINE_CAPACITY: usize = 1024;
+/// What a client that is turned away is told.
+pub(crate) const IN_USE: &str = "another client has the card";
 
 /// What a client asks.
 #[derive(PartialEq, Eq)]
@@ -41,7 +47,9 @@ impl Request {
             ("reset", _) => Ok(Request::Reset),
             ("power_down", _) => Ok(Request::PowerDown),
             ("status", _) => Ok(Request::Status),
-            ("tpdu", Some(data)) => hex::decode(data).map(Request::Tpdu).map_err(|_| Error::BadRequest),
+            ("tpdu", Some(data)) => {
+                hex::decode(Zeroizing::new(data).as_bytes()).map(Request::Tpdu).map_err(|_| Error::BadRequest)
+            }
             _ => Err(Error::BadRequest),
         }
     }
@@ -53,8 +61,10 @@ impl Request {
 pub(crate) enum Error {
     /// There is no card.
     NoCard,
-    /// The card did not answer in time, or could not.
+    /// The card did not answer in time.
     Timeout,
+    /// The card could not answer.
+    Io,
     /// The line is no request.
     BadRequest,
     /// The card has no power.
@@ -69,9 +79,10 @@ pub(crate) enum Error {
 pub(crate) enum Line {
     Done { ok: bool },
     Atr { ok: bool, atr: String },
-    Data { ok: bool, data: String },
+    Data { ok: bool, data: Answer },
     Status { ok: bool, present: bool, powered: bool, backend: &'static str, reader: &'static str, atr: Option<String> },
     Failed { ok: bool, error: Error },
+    Refused { ok: bool, error: Error, detail: &'static str },
     Event { event: &'static str },
 }
 
@@ -84,8 +95,9 @@ impl Line {
         Line::Atr { ok: true, atr: hex::encode(atr) }
     }
 
-    pub(crate) fn data(data: &[u8]) -> Line {
-        Line::Data { ok: true, data: hex::encode(data) }
+    /// Data, SW1 and SW2.
+    pub(crate) fn data(data: Vec<u8>) -> Line {
+        Line::Data { ok: true, data: Answer(Zeroizing::new(data)) }
     }
 
     pub(crate) fn status(present: bool, powered: bool, atr: Option<&[u8]>) -> Line {
@@ -94,6 +106,11 @@ impl Line {
 
     pub(crate) fn failed(error: Error) -> Line {
         Line::Failed { ok: false, error }
+    }
+
+    /// To a client that cannot have the card, because another one has it.
+    pub(crate) fn in_use() -> Line {
+        Line::Refused { ok: false, error: Error::NoCard, detail: IN_USE }
     }
 
     pub(crate) fn removed() -> Line {
@@ -105,11 +122,22 @@ impl Line {
     }
 
     /// The line with its end.
-    pub(crate) fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Zeroizing<Vec<u8>> {
+        let mut line = Zeroizing::new(Vec::with_capacity(LINE_CAPACITY));
         // Nothing here can fail to be written: no maps, no numbers that JSON does not have.
-        let mut line = serde_json::to_vec(self).unwrap_or_default();
+        let _ = serde_json::to_writer(&mut *line, self);
         line.push(b'\n');
         line
+    }
+}
+
+/// What the card answered, in hexadecimal on the line.
+#[derive(PartialEq, Eq)]
+pub(crate) struct Answer(Zeroizing<Vec<u8>>);
+
+impl Serialize for Answer {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&Zeroizing::new(hex::encode(&*self.0)))
     }
 }
 
@@ -120,20 +148,15 @@ pub(crate) struct TooLong;
 
 /// Puts lines together from bytes as they arrive.
 #[derive(Default)]
-pub(crate) struct Lines(VecDeque<u8>);
+pub(crate) struct Lines(Inbox);
 
 impl Lines {
     pub(crate) fn push(&mut self, bytes: &[u8]) {
-        self.0.extend(bytes);
-    }
-
-    /// Whether there is enough to be read first.
-    pub(crate) fn is_full(&self) -> bool {
-        self.0.len() > MAX_LINE
+        self.0.push(bytes);
     }
 
     /// The next whole line, without its end; lines with nothing on them are passed over.
-    pub(crate) fn next_line(&mut self) -> Result<Option<Vec<u8>>, TooLong> {
+    pub(crate) fn next_line(&mut self) -> Result<Option<Zeroizing<Vec<u8>>>, TooLong> {
         loop {
             let Some(end) = self.0.iter().position(|byte| *byte == b'\n') else {
                 return if self.0.len() > MAX_LINE { Err(TooLong) } else { Ok(None) };
@@ -141,7 +164,8 @@ impl Lines {
             if end > MAX_LINE {
                 return Err(TooLong);
             }
-            let line: Vec<u8> = self.0.drain(..=end).take(end).collect();
+            let mut line = self.0.take(end + 1);
+            line.truncate(end);
             if !line.trim_ascii().is_empty() {
                 return Ok(Some(line));
             }
@@ -160,11 +184,15 @@ mod tests {
         assert!(Request::parse(br#"{"op":"power_up"}"#) == Ok(Request::PowerUp));
         let tpdu = Request::parse(br#"{"op":"tpdu","data":"00A40004023f00"}"#);
         assert!(tpdu == Ok(Request::Tpdu(hex!("00A40004023F00").to_vec())));
-        let text = |line: Line| String::from_utf8(line.encode()).unwrap();
+        let text = |line: Line| String::from_utf8(line.encode().to_vec()).unwrap();
         assert_eq!(text(Line::atr(&hex!("3B00"))), "{\"ok\":true,\"atr\":\"3b00\"}\n");
         assert_eq!(text(Line::done()), "{\"ok\":true}\n");
-        assert_eq!(text(Line::data(&hex!("6115"))), "{\"ok\":true,\"data\":\"6115\"}\n");
+        assert_eq!(text(Line::data(hex!("6115").to_vec())), "{\"ok\":true,\"data\":\"6115\"}\n");
         assert_eq!(text(Line::failed(Error::NotPowered)), "{\"ok\":false,\"error\":\"not_powered\"}\n");
+        assert_eq!(text(Line::failed(Error::Io)), "{\"ok\":false,\"error\":\"io\"}\n");
+        let in_use = "{\"ok\":false,\"error\":\"no_card\",\"detail\":\"another client has the card\"}\n";
+        assert_eq!(text(Line::in_use()), in_use);
+        assert!(Line::data(vec![0; 258]).encode().len() <= LINE_CAPACITY);
         assert_eq!(text(Line::removed()), "{\"event\":\"removed\"}\n");
         let status = "{\"ok\":true,\"present\":true,\"powered\":false,\"backend\":\"teuicc\",\"reader\":\"slot\",\"atr\":null}\n";
         assert_eq!(text(Line::status(true, false, None)), status);
@@ -190,8 +218,8 @@ mod tests {
     fn lines_are_cut_and_bounded() {
         let mut lines = Lines::default();
         lines.push(b"a\n\r\n  \nb\r\nc");
-        assert_eq!(lines.next_line(), Ok(Some(b"a".to_vec())));
-        assert_eq!(lines.next_line(), Ok(Some(b"b\r".to_vec())));
+        assert_eq!(lines.next_line(), Ok(Some(b"a".to_vec().into())));
+        assert_eq!(lines.next_line(), Ok(Some(b"b\r".to_vec().into())));
         assert_eq!(lines.next_line(), Ok(None));
         lines.push(&[b'c'; MAX_LINE]);
         assert_eq!(lines.next_line(), Err(TooLong));

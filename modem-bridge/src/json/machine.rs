@@ -1,21 +1,13 @@
 //! The card at the end of a JSON-lines connection. Sans-IO: requests and the slot's answers come in, [`Output`]s go out.
 
 use super::codec::{Error, Line, Request};
+use crate::client;
 use crate::session::{Answered, Away, Next, Session, Work};
 use crate::status::Status;
 use std::sync::Arc;
 use teuicc_apdu::Response;
 
-/// What is to be done next, in this order.
-#[derive(PartialEq, Eq)]
-pub(crate) enum Output {
-    /// Send this to the client.
-    Send(Line),
-    /// Let the slot do this.
-    Work(Work),
-    /// The card is away: try again after a while, by [`Machine::look_for_card`].
-    Away(Away),
-}
+pub(crate) type Output = client::Output<Line>;
 
 /// A request that the slot works on.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -56,6 +48,8 @@ impl Machine {
                 let atr = self.atr.as_deref().filter(|_| self.session.is_on());
                 vec![Output::Send(Line::status(self.away.is_none(), self.session.is_on(), atr))]
             }
+            // It has none; and the card is looked for by a power-up.
+            Request::PowerDown if self.away.is_some() => vec![Output::Send(Line::done())],
             Request::PowerDown => {
                 let work = self.session.power_down();
                 if let Work::PowerDown { epoch } = work {
@@ -71,7 +65,7 @@ impl Machine {
                 vec![Output::Work(self.session.power_up())]
             }
             Request::Tpdu(tpdu) => match self.session.tpdu(&tpdu) {
-                Ok(Next::Answer(answer)) => vec![Output::Send(Line::data(&answer))],
+                Ok(Next::Answer(answer)) => vec![Output::Send(Line::data(answer))],
                 Ok(Next::Work(work)) => {
                     self.open = Some(Open::Tpdu);
                     vec![Output::Work(work)]
@@ -83,82 +77,23 @@ impl Machine {
         }
     }
 
-    /// The power-up of `epoch` succeeded.
-    pub(crate) fn powered_up(&mut self, epoch: u64, generation: u64, atr: Vec<u8>) -> Vec<Output> {
-        if self.session.powered_up(epoch, generation).is_none() {
-            return Vec::new();
-        }
-        let was_away = self.away.take().is_some();
-        if self.open == Some(Open::PowerUp) {
-            let line = Line::atr(&atr);
-            self.atr = Some(atr);
-            return self.close(line);
-        }
-        if !was_away {
-            return Vec::new();
-        }
-        // The client powers it up itself.
-        vec![Output::Work(self.session.power_down()), Output::Send(Line::inserted())]
-    }
-
-    /// The power-down of `epoch` is done.
-    pub(crate) fn powered_down(&mut self, epoch: u64) -> Vec<Output> {
-        if self.open != Some(Open::PowerDown { epoch }) {
-            return Vec::new();
-        }
-        self.close(Line::done())
-    }
-
-    /// The card answered the TPDU of `epoch`; `None` if it could not.
-    pub(crate) fn answered(&mut self, epoch: u64, response: Option<Response>) -> Vec<Output> {
+    fn answer(&mut self, epoch: u64, response: Option<Response>, failure: Error) -> Vec<Output> {
         match self.session.answered(epoch, response) {
-            Answered::Bytes(answer) => self.close(Line::data(&answer)),
-            Answered::Failed => self.close(Line::failed(Error::Timeout)),
+            Answered::Bytes(answer) => self.close(Line::data(answer)),
+            Answered::Failed => self.close(Line::failed(failure)),
             Answered::Late => Vec::new(),
         }
     }
 
-    /// The modem must see the card leave and come back.
-    pub(crate) fn replug(&mut self) -> Vec<Output> {
-        let mut outputs = vec![Output::Work(self.session.power_down())];
-        outputs.extend(self.leave(Away::Replug));
-        outputs
-    }
-
-    /// The card cannot be reached.
-    pub(crate) fn card_lost(&mut self) -> Vec<Output> {
-        // The slot has no power to take.
-        let _ = self.session.power_down();
-        self.leave(self.away.unwrap_or(Away::Lost))
-    }
-
-    /// Looks whether the card is there again.
-    pub(crate) fn look_for_card(&mut self) -> Vec<Output> {
-        match self.away {
-            None => Vec::new(),
-            // Not in the middle of a request.
-            Some(away) if self.open.is_some() => vec![Output::Away(away)],
-            Some(_) => vec![Output::Work(self.session.power_up())],
-        }
-    }
-
-    /// The bridge ends.
-    pub(crate) fn end(&mut self) -> Vec<Output> {
-        let mut outputs = self.close_open();
-        if self.away.is_none() {
-            outputs.push(Output::Send(Line::removed()));
-        }
-        outputs
-    }
-
-    fn leave(&mut self, away: Away) -> Vec<Output> {
-        let is_new = self.away.replace(away).is_none();
+    /// The card leaves; whether it was there, and what follows.
+    fn go_away(&mut self, why: Away) -> (bool, Vec<Output>) {
+        let is_new = why.begin(&mut self.away).is_none();
         let mut outputs = self.close_open();
         if is_new {
             outputs.push(Output::Send(Line::removed()));
         }
-        outputs.push(Output::Away(away));
-        outputs
+        outputs.push(Output::Away(why));
+        (is_new, outputs)
     }
 
     /// Answers the request under way, which the card will not.
@@ -176,9 +111,85 @@ impl Machine {
     }
 }
 
+impl client::Machine for Machine {
+    type Message = Line;
+
+    fn powered_up(&mut self, epoch: u64, generation: u64, atr: Vec<u8>) -> Vec<Output> {
+        if self.session.powered_up(epoch, generation).is_none() {
+            return Vec::new();
+        }
+        let was_away = self.away.take().is_some();
+        if self.open == Some(Open::PowerUp) {
+            let line = Line::atr(&atr);
+            self.atr = Some(atr);
+            return self.close(line);
+        }
+        if !was_away {
+            return Vec::new();
+        }
+        // The client powers it up itself.
+        vec![Output::Work(self.session.power_down()), Output::Send(Line::inserted())]
+    }
+
+    fn powered_down(&mut self, epoch: u64) -> Vec<Output> {
+        if self.open != Some(Open::PowerDown { epoch }) {
+            return Vec::new();
+        }
+        self.close(Line::done())
+    }
+
+    fn answered(&mut self, epoch: u64, response: Option<Response>) -> Vec<Output> {
+        self.answer(epoch, response, Error::Io)
+    }
+
+    fn timed_out(&mut self, epoch: u64) -> Vec<Output> {
+        self.answer(epoch, None, Error::Timeout)
+    }
+
+    fn card_lost(&mut self) -> Vec<Output> {
+        // The slot has no power to take.
+        let _ = self.session.power_down();
+        self.go_away(Away::Lost).1
+    }
+
+    fn replug(&mut self) -> Vec<Output> {
+        let mut outputs = vec![Output::Work(self.session.power_down())];
+        let (is_new, left) = self.go_away(Away::Replug);
+        if is_new {
+            self.session.count_replug();
+        }
+        outputs.extend(left);
+        outputs
+    }
+
+    fn look_for_card(&mut self) -> Vec<Output> {
+        match self.away {
+            None => Vec::new(),
+            // Not in the middle of a request.
+            Some(away) if self.open.is_some() => vec![Output::Away(away)],
+            Some(_) => vec![Output::Work(self.session.power_up())],
+        }
+    }
+
+    fn leave(&mut self) -> Vec<Output> {
+        let mut outputs = self.close_open();
+        if Away::Replug.begin(&mut self.away).is_none() {
+            outputs.push(Output::Send(Line::removed()));
+        }
+        outputs.push(Output::Parted);
+        outputs
+    }
+
+    /// It has been told all that there is.
+    fn leave_now(&mut self) -> Vec<Output> {
+        Vec::new()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::Machine as _;
     use hex_literal::hex;
     use proptest::prelude::*;
 
@@ -191,6 +202,7 @@ mod tests {
                 Output::Send(line) => f.write_str(&String::from_utf8_lossy(&line.encode())),
                 Output::Work(work) => work.fmt(f),
                 Output::Away(away) => away.fmt(f),
+                Output::Parted => f.write_str("Parted"),
             }
         }
     }
@@ -229,9 +241,9 @@ mod tests {
         assert_eq!(machine.received(tpdu(&SELECT_MF)), [Output::Work(work)]);
         assert_eq!(machine.received(Ok(Request::Status)), failed(Error::Protocol), "one at a time");
         let answered = machine.answered(1, Some(Response::data(vec![1, 2])));
-        assert_eq!(answered, [Output::Send(Line::data(&hex!("6102")))]);
+        assert_eq!(answered, [Output::Send(Line::data(hex!("6102").to_vec()))]);
         let fetched = machine.received(tpdu(&hex!("00C0000002")));
-        assert_eq!(fetched, [Output::Send(Line::data(&hex!("01029000")))]);
+        assert_eq!(fetched, [Output::Send(Line::data(hex!("01029000").to_vec()))]);
         let status = machine.received(Ok(Request::Status));
         assert_eq!(status, [Output::Send(Line::status(true, true, Some(&ATR)))]);
         assert_eq!(machine.received(Ok(Request::Reset)), [power_up(2)]);
@@ -255,12 +267,10 @@ mod tests {
             ]
         );
         assert_eq!(machine.received(Ok(Request::PowerUp)), failed(Error::NoCard));
-        assert_eq!(machine.received(Ok(Request::PowerDown)), [power_down(3)]);
-        assert_eq!(machine.look_for_card(), [Output::Away(Away::Replug)]);
-        assert_eq!(machine.powered_down(3), [Output::Send(Line::done())]);
-        assert_eq!(machine.look_for_card(), [power_up(4)]);
-        assert_eq!(machine.powered_up(4, 73, ATR.to_vec()), [power_down(5), Output::Send(Line::inserted())]);
-        assert_eq!(machine.received(Ok(Request::PowerUp)), [power_up(6)]);
+        assert_eq!(machine.look_for_card(), [power_up(3)]);
+        assert_eq!(machine.received(Ok(Request::PowerDown)), [Output::Send(Line::done())]);
+        assert_eq!(machine.powered_up(3, 73, ATR.to_vec()), [power_down(4), Output::Send(Line::inserted())]);
+        assert_eq!(machine.received(Ok(Request::PowerUp)), [power_up(5)]);
     }
 
     #[test]
@@ -274,14 +284,19 @@ mod tests {
         assert_eq!(machine.powered_up(4, 73, ATR.to_vec()), [Output::Send(Line::atr(&ATR))]);
         assert_eq!(machine.look_for_card(), []);
         machine.received(tpdu(&SELECT_MF));
-        assert_eq!(machine.answered(4, None), failed(Error::Timeout));
+        assert_eq!(machine.answered(4, None), failed(Error::Io));
+        machine.received(tpdu(&SELECT_MF));
+        assert_eq!(machine.timed_out(4), failed(Error::Timeout));
     }
 
     #[test]
     fn the_end_is_told() {
         let mut machine = powered();
         machine.received(tpdu(&SELECT_MF));
-        assert_eq!(machine.end(), [Output::Send(Line::failed(Error::NoCard)), Output::Send(Line::removed())]);
+        assert_eq!(
+            machine.leave(),
+            [Output::Send(Line::failed(Error::NoCard)), Output::Send(Line::removed()), Output::Parted]
+        );
     }
 
     proptest! {
@@ -315,7 +330,7 @@ mod tests {
                             todo.extend(machine.answered(epoch, Some(Response::data(vec![0; 3]))));
                         }
                         Output::Away(_) => todo.extend(machine.look_for_card()),
-                        Output::Send(Line::Event { .. }) => {}
+                        Output::Send(Line::Event { .. }) | Output::Parted => {}
                         Output::Send(_) => answers += 1,
                     }
                 }

@@ -4,22 +4,25 @@
 pub(crate) mod codec;
 pub(crate) mod machine;
 
-use crate::endpoint::{Clients, Endpoint, Listener, Stream, at, write};
-use crate::port::{Happening, Port, TPDU_LIMIT, attach, power_down};
-use crate::session::Away;
-use crate::status::{BridgeError, Connected, Patience, Retry, Status};
+use crate::client::{self, Leave, Outgoing, Outputs, Service, Settings};
+use crate::endpoint::{Clients, Endpoint, Listener, Peer};
+use crate::port::attach;
+use crate::status::{BridgeError, Patience, Status};
 use codec::{Line, Lines, Request};
 use machine::{Machine, Output};
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
-use teuicc_slot::{ModemAttachment, Slot};
-use tokio::io::AsyncReadExt;
-use tokio::time::Instant;
+use teuicc_slot::Slot;
 
-/// Bytes read at a time.
-const READ_CHUNK: usize = 4096;
+/// How long a client may take to read the last words of a bridge that ends.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Whether a line is what a client gets that is turned away, because another one has the card.
+#[must_use]
+pub fn is_refusal(line: &[u8]) -> bool {
+    line == Line::in_use().encode().as_slice()
+}
 
 /// Where the client is.
 #[derive(Clone, Debug)]
@@ -28,6 +31,8 @@ pub struct Config {
     pub endpoint: Option<Endpoint>,
     /// How long the card stays away when the modem is replugged.
     pub absence: Duration,
+    /// How long a client of a socket may take for its first request, before another one may try.
+    pub introduction: Duration,
     /// How long to wait for a card that is not there.
     pub patience: Patience,
 }
@@ -36,7 +41,12 @@ impl Config {
     /// A client there.
     #[must_use]
     pub fn new(endpoint: Option<Endpoint>) -> Self {
-        Config { endpoint, absence: Duration::from_secs(1), patience: Patience::default() }
+        Config {
+            endpoint,
+            absence: Duration::from_secs(1),
+            introduction: Duration::from_secs(30),
+            patience: Patience::default(),
+        }
     }
 }
 
@@ -50,181 +60,80 @@ pub async fn run(
     status: Arc<Status>,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), BridgeError> {
-    let helper = Helper { modem: attach(&slot)?, absence: config.absence, patience: config.patience, status };
-    let mut shutdown = std::pin::pin!(shutdown);
+    let settings = Settings {
+        absence: config.absence,
+        farewell: FAREWELL,
+        introduction: config.introduction,
+        pause: Duration::ZERO,
+        patience: config.patience,
+    };
+    let service = Service { modem: attach(&slot)?, status, settings };
+    let protocol =
+        || Protocol { lines: Lines::default(), machine: Machine::new(service.status.clone()), is_introduced: false };
     let Some(endpoint) = config.endpoint else {
-        let stream = Box::new(tokio::io::join(tokio::io::stdin(), tokio::io::stdout()));
-        return match helper.serve(stream, None, shutdown.as_mut()).await {
+        let peer = Peer::new(tokio::io::stdin(), tokio::io::stdout());
+        return match service.serve(peer, None, protocol(), std::pin::pin!(shutdown)).await {
             Leave::SlotClosed => Err(BridgeError::SlotClosed),
             Leave::Shutdown | Leave::ClientLost(_) => Ok(()),
         };
     };
     let listener = Listener::bind(&endpoint).await.map_err(BridgeError::listen)?;
     if let Some(address) = listener.address() {
-        helper.status.set_address(address);
+        service.status.set_address(address);
     }
-    let mut clients = Clients::new(listener, config.patience);
     tracing::info!(%endpoint, "waiting for a client that speaks JSON lines");
-    while let Some(stream) = clients.next(shutdown.as_mut()).await {
-        match helper.serve(stream, Some(&clients), shutdown.as_mut()).await {
-            Leave::Shutdown => break,
-            Leave::SlotClosed => return Err(BridgeError::SlotClosed),
-            Leave::ClientLost(reason) => tracing::info!(%endpoint, reason, "the client is gone"),
-        }
-        clients.served();
-    }
-    Ok(())
+    service.serve_all(Clients::new(listener, config.patience), protocol, shutdown).await
 }
 
-struct Helper {
-    modem: ModemAttachment,
-    absence: Duration,
-    patience: Patience,
-    status: Arc<Status>,
-}
-
-/// Why a connection ended.
-enum Leave {
-    ClientLost(String),
-    SlotClosed,
-    Shutdown,
-}
-
-impl Helper {
-    /// Serves one client to its end; the card then has no power.
-    async fn serve<F: Future<Output = ()>>(
-        &self,
-        stream: Box<dyn Stream>,
-        clients: Option<&Clients>,
-        mut shutdown: Pin<&mut F>,
-    ) -> Leave {
-        let mut connection = Connection {
-            helper: self,
-            stream,
-            port: Port::new(&self.modem, Some(TPDU_LIMIT)),
-            machine: Machine::new(self.status.clone()),
-            lines: Lines::default(),
-            is_last: false,
-            look: None,
-            retry: Retry::new(self.patience),
-            _connected: self.status.connect(),
-        };
-        let leave = loop {
-            if let Err(leave) = connection.step(clients, shutdown.as_mut()).await {
-                break leave;
-            }
-        };
-        if matches!(leave, Leave::Shutdown) {
-            let outputs = connection.machine.end();
-            // It may be gone.
-            let _ = connection.perform(outputs).await;
-        }
-        drop(connection);
-        power_down(&self.modem).await;
-        leave
-    }
-}
-
-struct Connection<'a> {
-    helper: &'a Helper,
-    stream: Box<dyn Stream>,
-    port: Port<'a>,
-    machine: Machine,
+/// A machine with the lines of its client.
+struct Protocol {
     lines: Lines,
-    /// Whether the client will ask nothing more than what is in `lines`.
-    is_last: bool,
-    /// When to look for a card that is away.
-    look: Option<Instant>,
-    retry: Retry,
-    _connected: Connected,
+    machine: Machine,
+    /// Whether there was a request.
+    is_introduced: bool,
 }
 
-impl Connection<'_> {
-    /// Waits for one thing to happen, and does what follows from it.
-    async fn step<F: Future<Output = ()>>(
-        &mut self,
-        clients: Option<&Clients>,
-        mut shutdown: Pin<&mut F>,
-    ) -> Result<(), Leave> {
-        let mut chunk = [0; READ_CHUNK];
-        let reads_on = !self.port.is_full() && !self.lines.is_full() && !self.is_last;
-        let turned_away = async {
-            match clients {
-                Some(clients) => clients.turn_away().await,
-                None => std::future::pending().await,
-            }
-        };
-        let outputs = tokio::select! {
-            biased;
-            () = &mut shutdown => return Err(Leave::Shutdown),
-            happening = self.port.next() => match happening {
-                Happening::PoweredUp { epoch, generation, atr } => {
-                    self.retry.reset();
-                    self.machine.powered_up(epoch, generation, atr)
-                }
-                Happening::PoweredDown { epoch } => self.machine.powered_down(epoch),
-                Happening::Answered { epoch, response } => self.machine.answered(epoch, response),
-                Happening::CardLost(error) => {
-                    tracing::warn!(%error, "the card is lost");
-                    self.machine.card_lost()
-                }
-                Happening::Replug => {
-                    self.helper.status.count_replug();
-                    self.machine.replug()
-                }
-                Happening::SlotClosed => return Err(Leave::SlotClosed),
-                Happening::Nothing => return Ok(()),
-            },
-            () = at(self.look) => {
-                self.look = None;
-                self.machine.look_for_card()
-            }
-            () = turned_away => return Ok(()),
-            read = self.stream.read(&mut chunk), if reads_on => match read {
-                Ok(0) => {
-                    self.is_last = true;
-                    Vec::new()
-                }
-                Ok(length) => {
-                    self.lines.push(&chunk[..length]);
-                    Vec::new()
-                }
-                Err(error) => return Err(Leave::ClientLost(error.to_string())),
-            },
-        };
-        self.perform(outputs).await?;
-        self.serve_lines().await
+impl client::Protocol for Protocol {
+    type Machine = Machine;
+
+    fn machine(&mut self) -> &mut Machine {
+        &mut self.machine
     }
 
-    /// Takes the requests that have come, one after the other.
-    async fn serve_lines(&mut self) -> Result<(), Leave> {
-        while !self.machine.is_busy() {
-            match self.lines.next_line() {
-                Ok(Some(line)) => {
-                    let outputs = self.machine.received(Request::parse(&line));
-                    self.perform(outputs).await?;
-                }
-                Ok(None) if self.is_last => return Err(Leave::ClientLost("it closed the connection".into())),
-                Ok(None) => break,
-                Err(error) => return Err(Leave::ClientLost(format!("it sent {error}"))),
-            }
-        }
-        Ok(())
+    fn is_introduced(&self) -> bool {
+        self.is_introduced
     }
 
-    async fn perform(&mut self, outputs: Vec<Output>) -> Result<(), Leave> {
-        for output in outputs {
-            match output {
-                Output::Send(line) => self.send(&line).await?,
-                Output::Work(work) => self.port.start(work),
-                Output::Away(Away::Replug) => self.look = Some(Instant::now() + self.helper.absence),
-                Output::Away(Away::Lost) => self.look = Some(Instant::now() + self.retry.delay()),
-            }
-        }
-        Ok(())
+    /// Requests may come before the last one is answered: they are done in order.
+    fn is_busy(&self) -> bool {
+        self.machine.is_busy()
     }
 
-    async fn send(&mut self, line: &Line) -> Result<(), Leave> {
-        write(&mut self.stream, &line.encode()).await.map_err(Leave::ClientLost)
+    fn push(&mut self, bytes: &[u8]) {
+        self.lines.push(bytes);
+    }
+
+    fn next(&mut self) -> Result<Option<Outputs<Self>>, String> {
+        let Some(line) = self.lines.next_line().map_err(|error| format!("it sent {error}"))? else { return Ok(None) };
+        let request = Request::parse(&line);
+        self.is_introduced |= request.is_ok();
+        Ok(Some(self.machine.received(request)))
+    }
+
+    /// Somebody may be typing.
+    fn is_partial(&self) -> bool {
+        false
+    }
+
+    fn give_up_part(&mut self) -> Vec<Output> {
+        Vec::new()
+    }
+
+    fn encode(&self, line: &Line) -> Option<Outgoing> {
+        Some(Outgoing { bytes: line.encode(), is_event: matches!(line, Line::Event { .. }) })
+    }
+
+    fn refusal(&self) -> Line {
+        Line::in_use()
     }
 }

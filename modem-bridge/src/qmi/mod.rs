@@ -320,6 +320,7 @@ impl<'a> Session<'a> {
             Happening::PoweredUp { epoch, generation, atr } => at.machine.powered_up(now, epoch, generation, atr),
             Happening::PoweredDown { .. } | Happening::Nothing => Vec::new(),
             Happening::Answered { epoch, response } => at.machine.answered(epoch, response),
+            Happening::TimedOut { epoch } => at.machine.answered(epoch, None),
             Happening::Replug => {
                 let outputs = at.machine.replug(now);
                 if !outputs.is_empty() {

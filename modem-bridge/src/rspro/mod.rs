@@ -361,6 +361,7 @@ impl Client<'_> {
                             self.machine.powered_up(epoch, generation, atr)
                         }
                         Happening::Answered { epoch, response } => self.machine.answered(epoch, response),
+                        Happening::TimedOut { epoch } => self.machine.answered(epoch, None),
                         Happening::PoweredDown { .. } | Happening::Nothing => Vec::new(),
                         Happening::CardLost(error) => {
                             tracing::warn!(%error, "the card is lost");

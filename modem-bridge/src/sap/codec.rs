@@ -5,7 +5,8 @@
 //! parameter = id u8, reserved byte, length u16 big-endian, value, 0 to 3 zero bytes up to a multiple of 4
 //! ```
 
-use std::collections::VecDeque;
+use crate::inbox::Inbox;
+use zeroize::Zeroizing;
 
 /// The longest message that is taken. A TPDU needs 272 bytes.
 pub(crate) const MAX_MESSAGE: u16 = 4096;
@@ -112,7 +113,7 @@ impl ParameterId {
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Message {
     pub(crate) id: Id,
-    parameters: Vec<(ParameterId, Vec<u8>)>,
+    parameters: Vec<(ParameterId, Zeroizing<Vec<u8>>)>,
 }
 
 impl Message {
@@ -128,7 +129,7 @@ impl Message {
 
     /// Adds a parameter.
     pub(crate) fn bytes(mut self, id: ParameterId, value: Vec<u8>) -> Self {
-        self.parameters.push((id, value));
+        self.parameters.push((id, Zeroizing::new(value)));
         self
     }
 
@@ -147,14 +148,18 @@ impl Message {
 
     /// The bytes of the message. `osmocom_padding`: with 4 bytes of padding after a value whose length is a multiple
     /// of 4, as osmocom-bb writes and wants it. `None`: a value is longer than a parameter.
-    pub(crate) fn encode(&self, osmocom_padding: bool) -> Option<Vec<u8>> {
-        let mut bytes = vec![self.id as u8, u8::try_from(self.parameters.len()).ok()?, 0, 0];
+    pub(crate) fn encode(&self, osmocom_padding: bool) -> Option<Zeroizing<Vec<u8>>> {
+        let longest = |(_, value): &(_, Zeroizing<Vec<u8>>)| PARAMETER_HEADER + value.len() + 4;
+        let capacity = HEADER + self.parameters.iter().map(longest).sum::<usize>();
+        let mut bytes = Zeroizing::new(Vec::with_capacity(capacity));
+        bytes.extend([self.id as u8, u8::try_from(self.parameters.len()).ok()?, 0, 0]);
         for (id, value) in &self.parameters {
             bytes.extend([*id as u8, 0]);
             bytes.extend(u16::try_from(value.len()).ok()?.to_be_bytes());
-            bytes.extend(value);
+            bytes.extend_from_slice(value);
             let padding = if osmocom_padding { 4 - value.len() % 4 } else { padding(value.len()) };
-            bytes.resize(bytes.len() + padding, 0);
+            let length = bytes.len() + padding;
+            bytes.resize(length, 0);
         }
         Some(bytes)
     }
@@ -189,11 +194,11 @@ fn padding(length: usize) -> usize {
 /// Puts messages together from bytes as they arrive. A length is only found by walking over the parameters, so that
 /// after something malformed everything that came with it is lost: [`Messages::clear`].
 #[derive(Default)]
-pub(crate) struct Messages(VecDeque<u8>);
+pub(crate) struct Messages(Inbox);
 
 impl Messages {
     pub(crate) fn push(&mut self, bytes: &[u8]) {
-        self.0.extend(bytes);
+        self.0.push(bytes);
     }
 
     /// Whether there is a part of a message.
@@ -210,9 +215,9 @@ impl Messages {
     pub(crate) fn next_message(&mut self) -> Result<Option<Message>, Malformed> {
         // The padding that osmocom-bb adds: a CONNECT_REQ without a parameter does not exist.
         while self.0.len() >= HEADER && self.0.iter().take(HEADER).all(|byte| *byte == 0) {
-            self.0.drain(..HEADER);
+            self.0.take(HEADER);
         }
-        let (Some(id), Some(count)) = (self.0.front(), self.0.get(1)) else { return Ok(None) };
+        let (Some(id), Some(count)) = (self.0.first(), self.0.get(1)) else { return Ok(None) };
         let id = Id::from_byte(*id).ok_or(Malformed::Unknown(*id))?;
         if *count > MAX_PARAMETERS {
             return Err(Malformed::Parameters(*count));
@@ -236,8 +241,8 @@ impl Messages {
         if self.0.len() < at {
             return Ok(None);
         }
-        let bytes: Vec<u8> = self.0.drain(..at).collect();
-        let value = |range| bytes.get::<std::ops::Range<usize>>(range).map(<[u8]>::to_vec);
+        let bytes = self.0.take(at);
+        let value = |range| bytes.get::<std::ops::Range<usize>>(range).map(|value| Zeroizing::new(value.to_vec()));
         let parameters = parameters.into_iter().filter_map(|(id, range)| Some((id, value(range)?))).collect();
         Ok(Some(Message { id, parameters }))
     }
@@ -261,9 +266,9 @@ mod tests {
         let connect = read(&hex!("00010000 00000002 012c0000"));
         assert_eq!((connect.id, connect.parameter(ParameterId::MaxMsgSize)), (Id::ConnectReq, Some(&hex!("012c")[..])));
         let ok = Message::new(Id::ConnectResp).byte(ParameterId::ConnectionStatus, 0);
-        assert_eq!(ok.encode(false).unwrap(), hex!("01010000 01000001 00000000"));
+        assert_eq!(*ok.encode(false).unwrap(), hex!("01010000 01000001 00000000"));
         let reset = Message::new(Id::StatusInd).byte(ParameterId::StatusChange, 1);
-        assert_eq!(reset.encode(true).unwrap(), hex!("11010000 08000001 01000000"));
+        assert_eq!(*reset.encode(true).unwrap(), hex!("11010000 08000001 01000000"));
         assert_eq!(read(&hex!("07000000")), Message::new(Id::TransferAtrReq));
         let select = read(&hex!("05010000 04000007 a0a40000023f0000"));
         assert_eq!(select.parameter(ParameterId::CommandApdu), Some(&hex!("a0a40000023f00")[..]));
@@ -274,8 +279,8 @@ mod tests {
         let answer = Message::new(Id::TransferApduResp)
             .byte(ParameterId::ResultCode, 0)
             .bytes(ParameterId::ResponseApdu, hex!("01029000").to_vec());
-        assert_eq!(answer.encode(false).unwrap(), hex!("06020000 02000001 00000000 05000004 01029000"));
-        assert_eq!(answer.encode(true).unwrap(), hex!("06020000 02000001 00000000 05000004 01029000 00000000"));
+        assert_eq!(*answer.encode(false).unwrap(), hex!("06020000 02000001 00000000 05000004 01029000"));
+        assert_eq!(*answer.encode(true).unwrap(), hex!("06020000 02000001 00000000 05000004 01029000 00000000"));
         // Its own requests come with the same 4 bytes more.
         let mut messages = Messages::default();
         messages.push(&hex!("05010000 04000008 a0c000000f000000 00000000 07000000 00000000 0900"));
@@ -305,7 +310,10 @@ mod tests {
         let parameter = (0..ParameterId::ALL.len(), proptest::collection::vec(any::<u8>(), 0..300));
         (0..Id::ALL.len(), proptest::collection::vec(parameter, 0..4)).prop_map(|(id, parameters)| Message {
             id: Id::ALL[id],
-            parameters: parameters.into_iter().map(|(id, value)| (ParameterId::ALL[id], value)).collect(),
+            parameters: parameters
+                .into_iter()
+                .map(|(id, value)| (ParameterId::ALL[id], Zeroizing::new(value)))
+                .collect(),
         })
     }
 
@@ -314,7 +322,7 @@ mod tests {
         fn messages_survive_any_cutting(sent in proptest::collection::vec(message(), 0..6), cut in 1..50usize) {
             let sent: Vec<_> =
                 sent.into_iter().filter(|m| m.id != Id::ConnectReq || !m.parameters.is_empty()).collect();
-            let bytes: Vec<u8> = sent.iter().flat_map(|message| message.encode(false).unwrap()).collect();
+            let bytes: Vec<u8> = sent.iter().flat_map(|message| message.encode(false).unwrap().to_vec()).collect();
             let mut messages = Messages::default();
             let mut got = Vec::new();
             for piece in bytes.chunks(cut) {

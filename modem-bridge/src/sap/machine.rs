@@ -6,6 +6,7 @@
 //! ERROR_RESP.
 
 use super::codec::{Id, MAX_MESSAGE, MIN_MESSAGE, Message, ParameterId};
+use crate::client;
 use crate::session::{Answered, Away, Next, Session, Work};
 use crate::status::Status;
 use std::sync::Arc;
@@ -51,18 +52,7 @@ const GRACEFUL: u8 = 0;
 const IMMEDIATE: u8 = 1;
 const T0: u8 = 0;
 
-/// What is to be done next, in this order.
-#[derive(PartialEq, Eq)]
-pub(crate) enum Output {
-    /// Send this to the client.
-    Send(Message),
-    /// Let the slot do this.
-    Work(Work),
-    /// The card is away: try again after a while, by [`Machine::look_for_card`].
-    Away(Away),
-    /// The client has said good-bye.
-    Parted,
-}
+pub(crate) type Output = client::Output<Message>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Link {
@@ -156,113 +146,6 @@ impl Machine {
         vec![error()]
     }
 
-    /// The power-up of `epoch` succeeded.
-    pub(crate) fn powered_up(&mut self, epoch: u64, generation: u64, atr: Vec<u8>) -> Vec<Output> {
-        // A TPDU is never held: requests do not overlap.
-        if self.session.powered_up(epoch, generation).is_none() {
-            return Vec::new();
-        }
-        self.atr = atr;
-        match (self.request.take(), self.away.take()) {
-            (Some(Request::Connect), _) => {
-                self.link = Link::Open;
-                vec![connected(connection::OK, None), status(change::RESET)]
-            }
-            (Some(Request::PowerOn), _) => vec![resulting(Id::PowerSimOnResp, result::OK)],
-            (Some(Request::Reset), _) => vec![resulting(Id::ResetSimResp, result::OK)],
-            (None, Some(Away::Replug)) => {
-                self.is_new = true;
-                vec![status(change::INSERTED)]
-            }
-            (None, Some(Away::Lost)) => vec![status(change::RECOVERED)],
-            (request, _) => {
-                self.request = request;
-                Vec::new()
-            }
-        }
-    }
-
-    /// The power-down of `epoch` is done.
-    pub(crate) fn powered_down(&mut self, epoch: u64) -> Vec<Output> {
-        if self.request != Some(Request::PowerOff { epoch }) {
-            return Vec::new();
-        }
-        self.request = None;
-        vec![resulting(Id::PowerSimOffResp, result::OK)]
-    }
-
-    /// The card answered the TPDU of `epoch`; `None` if it could not.
-    pub(crate) fn answered(&mut self, epoch: u64, response: Option<Response>) -> Vec<Output> {
-        match self.session.answered(epoch, response) {
-            Answered::Bytes(answer) => {
-                self.request = None;
-                vec![answer_apdu(answer)]
-            }
-            Answered::Failed => {
-                self.request = None;
-                vec![resulting(Id::TransferApduResp, result::NOT_ACCESSIBLE)]
-            }
-            Answered::Late => Vec::new(),
-        }
-    }
-
-    /// The modem must see the card leave and come back.
-    pub(crate) fn replug(&mut self) -> Vec<Output> {
-        if !self.is_open() {
-            return Vec::new();
-        }
-        let mut outputs = self.give_up(result::REMOVED);
-        outputs.push(status(change::REMOVED));
-        outputs.push(Output::Work(self.session.power_down()));
-        outputs.push(Output::Away(Away::Replug));
-        self.away = Some(Away::Replug);
-        outputs
-    }
-
-    /// The card cannot be reached.
-    pub(crate) fn card_lost(&mut self) -> Vec<Output> {
-        let was_away = self.away;
-        let mut outputs = self.give_up(result::NOT_ACCESSIBLE);
-        // The slot has no power to take.
-        let _ = self.session.power_down();
-        if self.is_open() {
-            if was_away.is_none() {
-                outputs.push(status(change::NOT_ACCESSIBLE));
-            }
-            self.away = Some(was_away.unwrap_or(Away::Lost));
-            outputs.push(Output::Away(Away::Lost));
-        }
-        outputs
-    }
-
-    /// Looks whether the card is there again.
-    pub(crate) fn look_for_card(&mut self) -> Vec<Output> {
-        if self.away.is_none() || !self.is_open() {
-            return Vec::new();
-        }
-        vec![Output::Work(self.session.power_up())]
-    }
-
-    /// The bridge ends: the card is removed, and the client asked to go.
-    pub(crate) fn leave(&mut self) -> Vec<Output> {
-        if !self.is_open() {
-            return vec![Output::Parted];
-        }
-        self.link = Link::Closing;
-        let mut outputs = self.give_up(result::REMOVED);
-        let _ = self.session.power_down();
-        self.away = Some(Away::Replug);
-        outputs.push(status(change::REMOVED));
-        outputs.push(disconnection(GRACEFUL));
-        outputs
-    }
-
-    /// The client was asked to go, and has not gone.
-    pub(crate) fn leave_now(&mut self) -> Vec<Output> {
-        self.link = Link::Closed;
-        vec![disconnection(IMMEDIATE)]
-    }
-
     fn connect(&mut self, message: &Message) -> Vec<Output> {
         let size = match message.parameter(ParameterId::MaxMsgSize) {
             Some([high, low]) => u16::from_be_bytes([*high, *low]),
@@ -272,7 +155,7 @@ impl Machine {
             return vec![connected(connection::SIZE_NOT_SUPPORTED, Some(MAX_MESSAGE))];
         }
         if size < MIN_MESSAGE {
-            return vec![connected(connection::SIZE_TOO_SMALL, Some(MIN_MESSAGE))];
+            return vec![connected(connection::SIZE_TOO_SMALL, None)];
         }
         self.away = None;
         self.work_on(Request::Connect)
@@ -351,6 +234,15 @@ impl Machine {
         vec![Output::Work(self.session.power_up())]
     }
 
+    /// The client is told that the card is removed, unless it knows. Whether it is told.
+    fn remove(&mut self, outputs: &mut Vec<Output>) -> bool {
+        let is_news = Away::Replug.begin(&mut self.away) != Some(Away::Replug);
+        if is_news {
+            outputs.push(status(change::REMOVED));
+        }
+        is_news
+    }
+
     /// Answers the request under way, which the card will not.
     fn give_up(&mut self, result: u8) -> Vec<Output> {
         let response = match self.request.take() {
@@ -363,6 +255,117 @@ impl Machine {
         };
         vec![resulting(response, result)]
     }
+}
+
+impl client::Machine for Machine {
+    type Message = Message;
+
+    fn powered_up(&mut self, epoch: u64, generation: u64, atr: Vec<u8>) -> Vec<Output> {
+        // A TPDU is never held: requests do not overlap.
+        if self.session.powered_up(epoch, generation).is_none() {
+            return Vec::new();
+        }
+        self.atr = atr;
+        match (self.request.take(), self.away.take()) {
+            (Some(Request::Connect), _) => {
+                self.link = Link::Open;
+                vec![connected(connection::OK, None), status(change::RESET)]
+            }
+            (Some(Request::PowerOn), _) => vec![resulting(Id::PowerSimOnResp, result::OK)],
+            (Some(Request::Reset), _) => vec![resulting(Id::ResetSimResp, result::OK)],
+            (None, Some(Away::Replug)) => {
+                self.is_new = true;
+                vec![status(change::INSERTED)]
+            }
+            (None, Some(Away::Lost)) => vec![status(change::RECOVERED)],
+            (request, _) => {
+                self.request = request;
+                Vec::new()
+            }
+        }
+    }
+
+    fn powered_down(&mut self, epoch: u64) -> Vec<Output> {
+        if self.request != Some(Request::PowerOff { epoch }) {
+            return Vec::new();
+        }
+        self.request = None;
+        vec![resulting(Id::PowerSimOffResp, result::OK)]
+    }
+
+    fn answered(&mut self, epoch: u64, response: Option<Response>) -> Vec<Output> {
+        match self.session.answered(epoch, response) {
+            Answered::Bytes(answer) => {
+                self.request = None;
+                vec![answer_apdu(answer)]
+            }
+            Answered::Failed => {
+                self.request = None;
+                vec![resulting(Id::TransferApduResp, result::NOT_ACCESSIBLE)]
+            }
+            Answered::Late => Vec::new(),
+        }
+    }
+
+    /// A result for both.
+    fn timed_out(&mut self, epoch: u64) -> Vec<Output> {
+        self.answered(epoch, None)
+    }
+
+    fn card_lost(&mut self) -> Vec<Output> {
+        let mut outputs = self.give_up(result::NOT_ACCESSIBLE);
+        // The slot has no power to take.
+        let _ = self.session.power_down();
+        if self.link == Link::Open {
+            if Away::Lost.begin(&mut self.away).is_none() {
+                outputs.push(status(change::NOT_ACCESSIBLE));
+            }
+            outputs.push(Output::Away(Away::Lost));
+        }
+        outputs
+    }
+
+    fn replug(&mut self) -> Vec<Output> {
+        if self.link != Link::Open {
+            return Vec::new();
+        }
+        let mut outputs = self.give_up(result::REMOVED);
+        if self.remove(&mut outputs) {
+            self.session.count_replug();
+        }
+        outputs.push(Output::Work(self.session.power_down()));
+        outputs.push(Output::Away(Away::Replug));
+        outputs
+    }
+
+    fn look_for_card(&mut self) -> Vec<Output> {
+        if self.away.is_none() || self.link != Link::Open {
+            return Vec::new();
+        }
+        vec![Output::Work(self.session.power_up())]
+    }
+
+    fn leave(&mut self) -> Vec<Output> {
+        if !self.is_open() {
+            return vec![Output::Parted];
+        }
+        self.link = Link::Closing;
+        let mut outputs = self.give_up(result::REMOVED);
+        let _ = self.session.power_down();
+        self.remove(&mut outputs);
+        outputs.push(disconnection(GRACEFUL));
+        outputs
+    }
+
+    fn leave_now(&mut self) -> Vec<Output> {
+        self.link = Link::Closed;
+        vec![disconnection(IMMEDIATE)]
+    }
+}
+
+/// The answer to a CONNECT_REQ that cannot be granted.
+pub(super) fn refusal() -> Message {
+    Message::new(Id::ConnectResp).byte(ParameterId::ConnectionStatus, connection::UNABLE)
 }
 
 fn connected(status: u8, size: Option<u16>) -> Output {
@@ -397,6 +400,7 @@ fn error() -> Output {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::Machine as _;
     use hex_literal::hex;
     use proptest::prelude::*;
 
@@ -471,7 +475,7 @@ mod tests {
     fn the_message_size_is_agreed_on() {
         let mut machine = Machine::new(Arc::default());
         assert_eq!(machine.received(&connect_req(0xFFFF)), [connected(2, Some(MAX_MESSAGE))]);
-        assert_eq!(machine.received(&connect_req(275)), [connected(3, Some(276))]);
+        assert_eq!(machine.received(&connect_req(275)), [connected(3, None)]);
         assert_eq!(machine.received(&ask(Id::ConnectReq)), [error()]);
         assert_eq!(machine.received(&connect_req(276)), [power_up(1)]);
         assert_eq!(machine.received(&connect_req(276)), [error()]);
@@ -574,6 +578,28 @@ mod tests {
     }
 
     #[test]
+    fn a_replug_while_the_card_is_away_is_the_same_one_and_one_of_a_lost_card_is_told() {
+        let status_of = Arc::<Status>::default();
+        let mut machine = Machine::new(status_of.clone());
+        machine.received(&connect_req(300));
+        machine.powered_up(1, 70, ATR.to_vec());
+        let away = Output::Away(Away::Replug);
+        machine.replug();
+        assert_eq!(machine.look_for_card(), [power_up(3)]);
+        assert_eq!(machine.replug(), [power_down(4), Output::Away(Away::Replug)]);
+        assert_eq!(machine.powered_up(3, 71, ATR.to_vec()), []);
+        assert_eq!(machine.look_for_card(), [power_up(5)]);
+        assert_eq!(machine.powered_up(5, 72, ATR.to_vec()), [status(change::INSERTED)]);
+        assert_eq!(status_of.replugs(), 1);
+        machine.card_lost();
+        assert_eq!(machine.replug(), [status(change::REMOVED), power_down(7), away]);
+        assert_eq!(status_of.replugs(), 2);
+        machine.card_lost();
+        machine.look_for_card();
+        assert_eq!(machine.powered_up(9, 73, ATR.to_vec()), [status(change::INSERTED)]);
+    }
+
+    #[test]
     fn a_card_that_is_lost_is_told_once_and_may_recover() {
         let mut machine = open();
         machine.received(&ask(Id::ResetSimReq));
@@ -608,7 +634,14 @@ mod tests {
         assert_eq!(machine.received(&apdu(&SELECT_MF)), [resulting(Id::TransferApduResp, result::REMOVED)]);
         assert_eq!(machine.received(&ask(Id::DisconnectReq)), [Output::Send(ask(Id::DisconnectResp)), Output::Parted]);
         let mut machine = open();
+        machine.replug();
+        machine.look_for_card();
+        assert_eq!(machine.leave(), [disconnection(GRACEFUL)], "it knows");
+        let mut machine = open();
         machine.leave();
+        assert_eq!(machine.card_lost(), [], "nor is it offered again");
+        assert_eq!(machine.replug(), []);
+        assert_eq!(machine.look_for_card(), []);
         assert_eq!(machine.leave_now(), [disconnection(IMMEDIATE)]);
         assert_eq!(Machine::new(Arc::default()).leave(), [Output::Parted]);
     }

@@ -3,6 +3,7 @@
 
 mod qmi;
 
+use crate::client::Machine as _;
 use crate::json::codec::{Line, Lines, Request};
 use crate::rspro::ipa::{Ipa, Received};
 use crate::rspro::pdu::{Component, Identity, Message as Rspro, Pdu, SlotId};
@@ -50,7 +51,7 @@ fn drive_vpcd<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> usize {
     for piece in pieces {
         frames.push(piece);
         while let Some(payload) = frames.next_frame() {
-            owed += usize::from(payload.len() > 1 || payload == [vpcd::codec::control::GET_ATR]);
+            owed += usize::from(payload.len() > 1 || *payload == [vpcd::codec::control::GET_ATR]);
             let Ok(outputs) = machine.frame(&payload) else { return sent };
             let mut todo = outputs;
             while !todo.is_empty() {
@@ -209,7 +210,7 @@ fn drive_json<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> usize {
                     json::machine::Output::Work(Work::Transmit { epoch, apdu, .. }) => {
                         todo.extend(machine.answered(epoch, response(&apdu)));
                     }
-                    json::machine::Output::Away(_) => {}
+                    json::machine::Output::Away(_) | json::machine::Output::Parted => {}
                 }
             }
             assert_eq!(responses, 1, "one response to one line");

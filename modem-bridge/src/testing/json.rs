@@ -25,6 +25,11 @@ impl JsonClient {
         Ok(JsonClient { lines: BufReader::new(stream), events: VecDeque::new() })
     }
 
+    /// Takes the power from the card.
+    pub fn power_down(&mut self) -> io::Result<()> {
+        self.ask(&json!({ "op": "power_down" })).map(drop)
+    }
+
     fn ask(&mut self, request: &Value) -> io::Result<Value> {
         self.lines.get_mut().write_all(format!("{request}\n").as_bytes())?;
         loop {
@@ -66,7 +71,7 @@ fn bytes(line: &Value, name: &str) -> io::Result<Vec<u8>> {
 
 impl Transport for JsonClient {
     fn cold_reset(&mut self) -> io::Result<Vec<u8>> {
-        self.ask(&json!({ "op": "power_down" }))?;
+        self.power_down()?;
         bytes(&self.ask(&json!({ "op": "power_up" }))?, "atr")
     }
 

@@ -18,6 +18,7 @@ use teuicc_slot::{LinkError, ModemAttachment, Slot};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::sleep;
+use zeroize::Zeroizing;
 
 /// Bytes read at a time.
 const READ_CHUNK: usize = 4096;
@@ -177,12 +178,12 @@ struct Connection<'a> {
 impl Connection<'_> {
     /// Waits for one thing to happen, and does what follows from it.
     async fn step(&mut self) -> Result<(), Leave> {
-        let mut chunk = [0; READ_CHUNK];
+        let mut chunk = Zeroizing::new([0; READ_CHUNK]);
         let reads_on = !self.port.is_full();
         tokio::select! {
             biased;
             happening = self.port.next() => self.happened(happening).await,
-            read = self.stream.read(&mut chunk), if reads_on => match read {
+            read = self.stream.read(&mut chunk[..]), if reads_on => match read {
                 Ok(0) => Err(Leave::ReaderLost("it closed the connection".into())),
                 Ok(length) => self.received(&chunk[..length]).await,
                 Err(error) => Err(Leave::ReaderLost(error.to_string())),
@@ -207,6 +208,7 @@ impl Connection<'_> {
         let outputs = match happening {
             Happening::PoweredUp { epoch, generation, atr } => self.machine.powered_up(epoch, generation, atr),
             Happening::Answered { epoch, response } => self.machine.answered(epoch, response),
+            Happening::TimedOut { epoch } => self.machine.answered(epoch, None),
             Happening::PoweredDown { .. } | Happening::Nothing => return Ok(()),
             Happening::Replug => return Err(Leave::Replug),
             Happening::CardLost(error) => return Err(Leave::CardLost(error)),
@@ -218,7 +220,7 @@ impl Connection<'_> {
     async fn perform(&mut self, outputs: Vec<Output>) -> Result<(), Leave> {
         for output in outputs {
             match output {
-                Output::Send(payload) => self.send(&payload).await?,
+                Output::Send(payload) => self.send(&Zeroizing::new(payload)).await?,
                 Output::Work(work) => self.port.start(work),
             }
         }

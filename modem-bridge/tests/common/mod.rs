@@ -21,10 +21,14 @@ pub(crate) struct Fake {
     pub(crate) requests: Vec<String>,
     pub(crate) script: VecDeque<Result<Transmitted, LinkError>>,
     pub(crate) absent: bool,
+    /// How long a command takes.
     pub(crate) slow: Duration,
+    /// How long a power-up takes.
     pub(crate) slow_reset: Duration,
     /// Commands that arrived, the slow one among them.
     pub(crate) begun: usize,
+    /// Power-ups that arrived, the slow one among them.
+    pub(crate) resets_begun: usize,
 }
 
 impl FakeCard {
@@ -33,9 +37,13 @@ impl FakeCard {
     }
 
     pub(crate) fn await_request(&self, request: &str) {
+        self.await_that(request, |fake| fake.requests.iter().any(|seen| seen == request));
+    }
+
+    pub(crate) fn await_that(&self, what: &str, is_so: impl Fn(&Fake) -> bool) {
         let start = Instant::now();
-        while !self.with(|fake| fake.requests.iter().any(|seen| seen == request)) {
-            assert!(start.elapsed() < SOON, "no {request}");
+        while !self.with(|fake| is_so(fake)) {
+            assert!(start.elapsed() < SOON, "no {what}");
             std::thread::sleep(Duration::from_millis(2));
         }
     }
@@ -44,14 +52,17 @@ impl FakeCard {
 impl Exchange for FakeCard {
     fn exchange(&mut self, request: &[u8]) -> Result<Vec<u8>, LinkError> {
         let request = Request::decode(request).unwrap();
-        match request {
-            Request::Transmit { .. } => std::thread::sleep(self.with(|fake| {
+        std::thread::sleep(self.with(|fake| match request {
+            Request::Transmit { .. } => {
                 fake.begun += 1;
                 fake.slow
-            })),
-            Request::PowerUp(_) => std::thread::sleep(self.with(|fake| fake.slow_reset)),
-            _ => {}
-        }
+            }
+            Request::PowerUp(_) => {
+                fake.resets_begun += 1;
+                fake.slow_reset
+            }
+            _ => Duration::ZERO,
+        }));
         self.with(|fake| {
             if fake.absent {
                 return Err(LinkError::transport("no card"));
