@@ -18,6 +18,7 @@
 use crate::{Class, Coding, Command, MAX_CHANNEL, Response, StatusWord, ins};
 use alloc::vec::Vec;
 use teuicc_tlv::{OutOfMemory, TryBytes, try_copy};
+use zeroize::Zeroizing;
 
 /// What to do with a TPDU.
 #[derive(PartialEq, Eq)]
@@ -28,9 +29,9 @@ pub enum Step {
     Execute(Vec<u8>),
 }
 
-/// Response data that a channel still has to deliver.
+/// Response data that a channel still has to deliver; it may be keys.
 struct Pending {
-    data: Vec<u8>,
+    data: Zeroizing<Vec<u8>>,
     sw: StatusWord,
     /// The header of the case 2 command that this answers, if it was answered `6Cxx`.
     reissue: Option<[u8; 4]>,
@@ -128,7 +129,8 @@ impl T0 {
         if response.data.is_empty() {
             return status(response.sw);
         }
-        let pending = Pending { data: response.data, sw: response.sw, reissue: None, gsm: executing.gsm };
+        let pending =
+            Pending { data: Zeroizing::new(response.data), sw: response.sw, reissue: None, gsm: executing.gsm };
         if executing.sent_data {
             let left = left_byte(pending.data.len());
             self.keep(executing.channel, pending);
@@ -163,13 +165,9 @@ impl T0 {
             self.keep(channel, kept);
             return status(StatusWord(0x6C00 | u16::from(right)));
         }
-        let mut answer = Vec::new();
         let (now, later) = kept.data.split_at_checked(le).unwrap_or((&kept.data, &[]));
         let sw = if later.is_empty() { kept.sw } else { StatusWord(0x6100 | u16::from(left_byte(later.len()))) };
-        let written = answer.try_extend(now).and_then(|()| answer.try_extend(&sw.0.to_be_bytes()));
-        if written.is_err() {
-            return status(StatusWord::TECHNICAL_PROBLEM);
-        }
+        let answer = answer(now, sw);
         if !later.is_empty() {
             kept.data.drain(..le);
             kept.reissue = None;
@@ -190,8 +188,14 @@ fn deliver_gsm(kept: &Pending, le: usize) -> Vec<u8> {
     let Some(data) = kept.data.get(..le) else {
         return status(StatusWord(0x6700 | u16::from(left_byte(kept.data.len()))));
     };
+    answer(data, kept.sw)
+}
+
+fn answer(data: &[u8], sw: StatusWord) -> Vec<u8> {
     let mut answer = Vec::new();
-    match answer.try_extend(data).and_then(|()| answer.try_extend(&kept.sw.0.to_be_bytes())) {
+    // At once: a vector that grows leaves its old bytes behind.
+    let room = answer.try_reserve_exact(data.len().saturating_add(2)).map_err(|_| OutOfMemory);
+    match room.and_then(|()| answer.try_extend(data)).and_then(|()| answer.try_extend(&sw.0.to_be_bytes())) {
         Ok(()) => answer,
         Err(OutOfMemory) => status(StatusWord::TECHNICAL_PROBLEM),
     }
