@@ -2,7 +2,7 @@
 //! so that only the place of the socket says who may have the card.
 
 use crate::client::Outgoing;
-use crate::status::{Patience, Retry};
+use crate::status::{BridgeError, Patience, Retry, Status};
 use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
 use rustix::net::sockopt;
@@ -100,7 +100,7 @@ impl Peer {
 }
 
 /// An endpoint that is open: peers come from it one at a time.
-pub(crate) enum Listener {
+enum Listener {
     Tcp(TcpListener),
     Unix(PrivateListener),
     Serial(PathBuf, u32),
@@ -108,7 +108,7 @@ pub(crate) enum Listener {
 
 impl Listener {
     /// Listens. Errors: the system's; they name the endpoint.
-    pub(crate) async fn bind(endpoint: &Endpoint) -> io::Result<Listener> {
+    async fn bind(endpoint: &Endpoint) -> io::Result<Listener> {
         match endpoint {
             Endpoint::Tcp(address) => Ok(Listener::Tcp(listen(address).await?)),
             Endpoint::Unix(path) => {
@@ -123,7 +123,7 @@ impl Listener {
     }
 
     /// Where a TCP socket listens.
-    pub(crate) fn address(&self) -> Option<SocketAddr> {
+    fn address(&self) -> Option<SocketAddr> {
         match self {
             Listener::Tcp(listener) => listener.local_addr().ok(),
             Listener::Unix(_) | Listener::Serial(..) => None,
@@ -131,12 +131,12 @@ impl Listener {
     }
 
     /// Whether more than one peer can come.
-    pub(crate) fn is_shared(&self) -> bool {
+    fn is_shared(&self) -> bool {
         !matches!(self, Listener::Serial(..))
     }
 
     /// The next peer. A serial line is always there. Errors: the system's; a later call may succeed.
-    pub(crate) async fn accept(&self) -> io::Result<Peer> {
+    async fn accept(&self) -> io::Result<Peer> {
         match self {
             Listener::Tcp(listener) => {
                 let (reader, writer) = keep_alive(no_delay(listener.accept().await?.0)?)?.into_split();
@@ -169,7 +169,24 @@ pub(crate) struct Clients {
 }
 
 impl Clients {
-    pub(crate) fn new(listener: Listener, patience: Patience) -> Self {
+    /// Listens for clients, and says where in `status`. The endpoint, as it came to be. Errors: it cannot be had.
+    pub(crate) async fn listen(
+        endpoint: &Endpoint,
+        patience: Patience,
+        status: &Status,
+    ) -> Result<(Clients, Endpoint), BridgeError> {
+        let listener = Listener::bind(endpoint).await.map_err(BridgeError::listen)?;
+        let endpoint = match listener.address() {
+            Some(address) => {
+                status.set_address(address);
+                Endpoint::Tcp(address.to_string())
+            }
+            None => endpoint.clone(),
+        };
+        Ok((Clients::new(listener, patience), endpoint))
+    }
+
+    fn new(listener: Listener, patience: Patience) -> Self {
         Clients { listener, retry: Retry::new(patience), waits: false, turned_away: false, refuse_from: None }
     }
 

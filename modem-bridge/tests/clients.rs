@@ -231,12 +231,12 @@ fn what_a_sap_client_did_not_ask_for_comes_by_itself_and_answers_do_not_wait() {
     stream.write_all(&hex!("0f000000")).unwrap();
     stream.read_exact(&mut both[..20]).unwrap();
     let asked = Instant::now();
-    for _ in 0..50 {
+    for _ in 0..100 {
         stream.write_all(&hex!("0f000000")).unwrap();
         stream.read_exact(&mut both[..20]).unwrap();
         assert_eq!(both[0], 0x10);
     }
-    assert!(asked.elapsed() < Duration::from_secs(4), "{:?}", asked.elapsed());
+    assert!(asked.elapsed() < Duration::from_secs(8), "{:?}", asked.elapsed());
 }
 
 #[test]

@@ -17,25 +17,33 @@ const ABSENCE: Duration = Duration::from_millis(2500);
 /// How long any interface takes it out at least: pcscd, for one, looks every 0.44 s.
 const NOTICEABLE: Duration = Duration::from_millis(500);
 /// What a modem is given for its own reset in these tests.
-const REFRESH: Duration = Duration::from_millis(400);
+const REFRESH: Duration = Duration::from_secs(3);
 
 fn slot(card: &FakeCard) -> Slot {
     let patience = Patience { refresh: REFRESH, own_reset: Duration::ZERO };
     Slot::start(Wire::new(card.clone()), SlotConfig { patience }).unwrap()
 }
 
+/// Over every interface, at the same time.
+fn with_each(test: impl Fn(Kind) + Sync) {
+    std::thread::scope(|scope| {
+        let tests: Vec<_> = Kind::ALL.iter().map(|kind| (*kind, scope.spawn(|| test(*kind)))).collect();
+        let failed: Vec<_> = tests.into_iter().filter_map(|(kind, test)| test.join().err().map(|_| kind)).collect();
+        assert!(failed.is_empty(), "over {failed:?}: see above");
+    });
+}
+
 /// A card, and a modem that has powered it up, over every interface.
-fn over_each(test: impl Fn(Kind, &FakeCard, &Slot, &mut Attached)) {
-    for kind in Kind::ALL {
-        println!("{kind}");
+fn over_each(test: impl Fn(Kind, &FakeCard, &Slot, &mut Attached) + Sync) {
+    with_each(|kind| {
         let card = FakeCard::default();
         let slot = slot(&card);
         let mut attached = kind.attach(&slot).unwrap();
         assert_eq!(attached.modem.cold_reset().unwrap(), ATR, "{kind}");
         // A reset over RSPRO has no answer: what comes after a command comes after the reset.
         assert_eq!(attached.modem.tpdu(&SELECT_MF).unwrap(), hex!("6102"), "{kind}");
-        test(*kind, &card, &slot, &mut attached);
-    }
+        test(kind, &card, &slot, &mut attached);
+    });
 }
 
 fn lpa(slot: &Slot) -> u64 {
@@ -105,7 +113,7 @@ fn a_switch_without_a_refresh_is_one_replug() {
         assert_eq!(attached.modem.cold_reset().unwrap(), ATR, "{kind}");
         assert_eq!(attached.modem.tpdu(&SELECT_MF).unwrap(), hex!("6102"), "{kind}");
         assert_eq!(attached.bridge.status().replugs(), 1, "{kind}");
-        assert!(attached.modem.await_removal(ABSENCE).is_err(), "{kind}: it stays in");
+        attached.modem.stays_in(ABSENCE).unwrap_or_else(|error| panic!("{kind}: {error}"));
         assert_eq!(attached.bridge.status().replugs(), 1, "{kind}");
     });
 }
@@ -118,7 +126,7 @@ fn a_modem_that_obeys_a_refresh_is_not_replugged() {
         assert_eq!(attached.modem.warm_reset().unwrap(), ATR, "{kind}");
         // The interface is settled by the reset, so that the time limit passes without effect.
         assert_eq!(attached.modem.tpdu(&SELECT_MF).unwrap(), hex!("6102"), "{kind}");
-        assert!(attached.modem.await_removal(2 * REFRESH).is_err(), "{kind}");
+        attached.modem.stays_in(REFRESH + ABSENCE).unwrap_or_else(|error| panic!("{kind}: {error}"));
         assert_eq!(attached.bridge.status().replugs(), 0, "{kind}");
     });
 }
@@ -133,7 +141,7 @@ fn a_modem_that_lets_a_refresh_lie_is_replugged_once_after_its_time() {
         assert!(started.elapsed() >= REFRESH, "{kind}");
         attached.modem.await_card(SOON).unwrap();
         assert_eq!(attached.modem.cold_reset().unwrap(), ATR, "{kind}");
-        assert!(attached.modem.await_removal(ABSENCE).is_err(), "{kind}: once");
+        attached.modem.stays_in(ABSENCE).unwrap_or_else(|error| panic!("{kind}: once: {error}"));
         assert_eq!(attached.bridge.status().replugs(), 1, "{kind}");
     });
 }
@@ -159,41 +167,54 @@ fn a_modem_that_resets_and_goes_does_not_disturb_the_lpa() {
 
 #[test]
 fn the_card_leaves_the_modem_before_it_loses_its_power() {
-    over_each(|kind, card, _, attached| {
-        card.with(|fake| fake.requests.clear());
-        card.with(|fake| fake.slow = Duration::from_millis(500));
+    over_each(|kind, card, slot, attached| {
+        let generation = lpa(slot);
+        let begun = card.with(|fake| {
+            fake.requests.clear();
+            fake.held = Some("Transmit(Lpa");
+            fake.begun
+        });
+        // As long as the card is busy with it, nobody can take its power.
+        let running = slot.transmit(Interface::Lpa, generation, vec![vec![0x80, 0xE2, 0x91, 0x00]]);
+        card.await_that("command", |fake| fake.begun > begun);
         attached.bridge.ask_to_end();
-        attached.modem.await_removal(SOON).unwrap();
+        attached.modem.await_removal(SOON).unwrap_or_else(|error| panic!("{kind}: {error}"));
+        assert_eq!(card.with(|fake| fake.requests.len()), 0, "{kind}");
+        card.with(|fake| fake.held = None);
         attached.modem.part().unwrap();
         attached.bridge.join().unwrap();
+        drop(running);
         let requests = card.with(|fake| fake.requests.clone());
-        assert_eq!(requests.iter().filter(|request| *request == "PowerDown(Modem)").count(), 1, "{kind}: {requests:?}");
+        assert_eq!(requests, ["Transmit(Lpa)", "PowerDown(Modem)"], "{kind}");
     });
 }
 
 #[test]
 fn no_modem_is_offered_a_card_that_does_not_answer() {
-    for kind in Kind::ALL {
+    with_each(|kind| {
         let card = FakeCard::default();
         card.with(|fake| fake.absent = true);
         let slot = slot(&card);
-        let there = card.clone();
-        let comes = std::thread::spawn(move || {
-            std::thread::sleep(Duration::from_millis(300));
-            there.with(|fake| fake.absent = false);
-        });
-        let started = Instant::now();
-        let mut attached = kind.attach(&slot).unwrap();
         // Lines of JSON offer nothing by themselves: the client asks.
-        if *kind == Kind::Json {
+        let mut attached = if kind == Kind::Json {
+            let mut attached = kind.attach(&slot).unwrap();
             assert!(attached.modem.warm_reset().is_err());
             attached.modem.await_removal(SOON).unwrap();
+            card.await_that("second attempt", |fake| fake.resets_begun >= 2);
+            card.with(|fake| fake.absent = false);
             attached.modem.await_card(SOON).unwrap();
-        }
-        assert!(started.elapsed() >= Duration::from_millis(300), "{kind}");
+            attached
+        } else {
+            std::thread::scope(|scope| {
+                let attaches = scope.spawn(|| kind.attach(&slot));
+                card.await_that("second attempt", |fake| fake.resets_begun >= 2);
+                assert!(!attaches.is_finished(), "{kind}");
+                card.with(|fake| fake.absent = false);
+                attaches.join().unwrap().unwrap()
+            })
+        };
         assert_eq!(attached.modem.cold_reset().unwrap(), ATR, "{kind}");
-        comes.join().unwrap();
-    }
+    });
 }
 
 #[test]
@@ -235,18 +256,30 @@ fn a_modem_may_hang_up_while_the_card_leaves() {
 fn a_slow_command_over_the_lpas_interface_only_delays_the_modem() {
     over_each(|kind, card, slot, attached| {
         let generation = lpa(slot);
-        card.with(|fake| fake.slow = Duration::from_millis(200));
+        let begun = card.with(|fake| {
+            fake.requests.clear();
+            fake.held = Some("Transmit(Lpa");
+            fake.begun
+        });
         let running = slot.transmit(Interface::Lpa, generation, vec![vec![0x80, 0xE2, 0x91, 0x00]]);
-        let started = Instant::now();
-        assert_eq!(attached.modem.tpdu(&SELECT_MF).unwrap(), hex!("6102"), "{kind}");
-        assert!(started.elapsed() >= Duration::from_millis(200), "{kind}: in order");
-        drop(running);
+        card.await_that("command", |fake| fake.begun > begun);
+        std::thread::scope(|scope| {
+            let modem = scope.spawn(|| attached.modem.tpdu(&SELECT_MF));
+            std::thread::sleep(Duration::from_millis(100));
+            assert!(!modem.is_finished(), "{kind}");
+            card.with(|fake| fake.held = None);
+            assert_eq!(modem.join().unwrap().unwrap(), hex!("6102"), "{kind}");
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        assert_eq!(runtime.block_on(running).unwrap().last, hex!("AABB9000"), "{kind}");
+        let requests = card.with(|fake| fake.requests.clone());
+        assert_eq!(requests, ["Transmit(Lpa)", "Transmit(Modem)"], "{kind}: in order");
     });
 }
 
 #[test]
 fn two_slots_have_a_modem_each() {
-    for kind in Kind::ALL {
+    with_each(|kind| {
         let (first, second) = (slot(&FakeCard::default()), slot(&FakeCard::default()));
         let mut one = kind.attach(&first).unwrap();
         let mut other = kind.attach(&second).unwrap();
@@ -261,5 +294,5 @@ fn two_slots_have_a_modem_each() {
         let mut straight = SlotTransport::new(first.clone());
         assert_eq!(straight.cold_reset().unwrap(), ATR);
         kind.attach(&first).unwrap();
-    }
+    });
 }

@@ -4,6 +4,7 @@ mod common;
 
 use common::{ATR, FakeCard, SELECT_MF, SOON, answer};
 use hex_literal::hex;
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 use teuicc_modem_bridge::testing::vpcd::VpcdHost;
 use teuicc_modem_bridge::testing::{ModemSide, Running, Transport};
@@ -63,16 +64,20 @@ fn a_reader_gets_a_card_with_an_atr_and_its_commands_are_answered_as_t0_does() {
 
 #[test]
 fn no_exchange_waits_for_an_acknowledgement_of_the_network() {
-    const EXCHANGES: u32 = 100;
+    const EXCHANGES: usize = 100;
     let mut rig = Rig::inserted();
     rig.reader.cold_reset().unwrap();
-    let start = Instant::now();
-    for _ in 0..EXCHANGES {
-        rig.reader.tpdu(&SELECT_MF).unwrap();
-    }
-    // A delayed acknowledgement holds the second write of a reader back for 40 ms.
-    let each = start.elapsed() / EXCHANGES;
-    assert!(each < Duration::from_millis(20), "{each:?} each");
+    let mut took: Vec<_> = (0..EXCHANGES)
+        .map(|_| {
+            let start = Instant::now();
+            rig.reader.tpdu(&SELECT_MF).unwrap();
+            start.elapsed()
+        })
+        .collect();
+    // A delayed acknowledgement holds the second write of a reader back for 40 ms each time; a busy machine, now and then.
+    took.sort();
+    let median = took[EXCHANGES / 2];
+    assert!(median < Duration::from_millis(35), "{median:?}");
 }
 
 #[test]
@@ -80,7 +85,8 @@ fn a_card_that_does_not_answer_is_not_offered() {
     let card = FakeCard::default();
     card.with(|fake| fake.absent = true);
     let mut rig = Rig::start(card);
-    assert!(rig.reader.await_card(Duration::from_millis(150)).is_err());
+    let waited = rig.reader.await_card(Duration::from_millis(150)).unwrap_err();
+    assert_eq!(waited.kind(), ErrorKind::WouldBlock, "{waited}");
     rig.card.with(|fake| fake.absent = false);
     rig.reader.await_card(SOON).unwrap();
     assert_eq!(rig.reader.cold_reset().unwrap(), ATR);
@@ -116,14 +122,14 @@ fn a_change_by_the_lpa_takes_the_card_out_and_in_again_once() {
     rig.reader.cold_reset().unwrap();
     let lpa = rig.slot.blocking_power_up(Interface::Lpa).unwrap().generation;
     rig.card.with(|fake| fake.script.push_back(Ok(answer(&[0x90, 0x00], true))));
+    let before = Instant::now();
     rig.slot.blocking_transmit(Interface::Lpa, lpa, vec![vec![0x80, 0xE2, 0x91, 0x00]]).unwrap();
     rig.reader.await_removal(SOON).unwrap();
-    let removed = Instant::now();
     rig.reader.await_card(SOON).unwrap();
-    assert!(removed.elapsed() >= ABSENCE - Duration::from_millis(5));
+    assert!(before.elapsed() >= ABSENCE);
     assert_eq!(rig.reader.cold_reset().unwrap(), ATR);
     assert_eq!((rig.status().replugs(), rig.status().connections()), (1, 2));
-    assert!(rig.reader.await_removal(2 * ABSENCE).is_err(), "it stays in");
+    rig.reader.stays_in(2 * ABSENCE).unwrap();
 }
 
 #[test]
@@ -153,19 +159,20 @@ fn a_reset_during_a_slow_command_gets_the_new_atr_and_no_stray_answer() {
 fn a_card_leaves_the_reader_before_it_loses_its_power() {
     let mut rig = Rig::inserted();
     rig.reader.cold_reset().unwrap();
-    rig.card.with(|fake| fake.slow = Duration::from_secs(1));
-    let begun = rig.card.with(|fake| fake.begun);
+    let begun = rig.card.with(|fake| {
+        fake.requests.clear();
+        fake.held = Some("Transmit");
+        fake.begun
+    });
     rig.reader.send(&SELECT_MF).unwrap();
-    while rig.card.with(|fake| fake.begun) == begun {
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    rig.card.with(|fake| fake.requests.clear());
+    rig.card.await_that("command", |fake| fake.begun > begun);
     rig.bridge.ask_to_end();
     // The slot is still busy with the command; the reader must not have to wait for it.
-    rig.reader.await_removal(Duration::from_millis(900)).unwrap();
-    assert!(!rig.card.with(|fake| fake.requests.contains(&"PowerDown(Modem)".to_string())));
+    rig.reader.await_removal(SOON).unwrap();
+    assert_eq!(rig.card.with(|fake| fake.requests.len()), 0);
+    rig.card.with(|fake| fake.held = None);
     assert_eq!(rig.bridge.join(), Ok(()));
-    assert!(rig.card.with(|fake| fake.requests.contains(&"PowerDown(Modem)".to_string())));
+    assert_eq!(rig.card.with(|fake| fake.requests.clone()), ["Transmit(Modem)", "PowerDown(Modem)"]);
 }
 
 #[test]

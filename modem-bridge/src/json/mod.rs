@@ -5,7 +5,7 @@ pub(crate) mod codec;
 pub(crate) mod machine;
 
 use crate::client::{self, Leave, Outgoing, Outputs, Service, Settings};
-use crate::endpoint::{Clients, Endpoint, Listener, Peer};
+use crate::endpoint::{Clients, Endpoint, Peer};
 use crate::port::attach;
 use crate::status::{BridgeError, Patience, Status};
 use codec::{Line, Lines, Request};
@@ -77,12 +77,9 @@ pub async fn run(
             Leave::Shutdown | Leave::ClientLost(_) => Ok(()),
         };
     };
-    let listener = Listener::bind(&endpoint).await.map_err(BridgeError::listen)?;
-    if let Some(address) = listener.address() {
-        service.status.set_address(address);
-    }
+    let (clients, endpoint) = Clients::listen(&endpoint, config.patience, &service.status).await?;
     tracing::info!(%endpoint, "waiting for a client that speaks JSON lines");
-    service.serve_all(Clients::new(listener, config.patience), protocol, shutdown).await
+    service.serve_all(clients, protocol, shutdown).await
 }
 
 /// A machine with the lines of its client.

@@ -7,7 +7,7 @@ pub(crate) mod codec;
 pub(crate) mod machine;
 
 use crate::client::{self, Outgoing, Outputs, Service, Settings};
-use crate::endpoint::{Clients, Endpoint, Listener};
+use crate::endpoint::{Clients, Endpoint};
 use crate::port::attach;
 use crate::status::{BridgeError, Patience, Status};
 use codec::{Id, Message, Messages};
@@ -71,17 +71,14 @@ pub async fn run(
         patience: config.patience,
     };
     let service = Service { modem: attach(&slot)?, status, settings };
-    let listener = Listener::bind(&config.endpoint).await.map_err(BridgeError::listen)?;
-    if let Some(address) = listener.address() {
-        service.status.set_address(address);
-    }
-    tracing::info!(endpoint = %config.endpoint, "the SAP server waits for a client");
+    let (clients, endpoint) = Clients::listen(&config.endpoint, config.patience, &service.status).await?;
+    tracing::info!(%endpoint, "the SAP server waits for a client");
     let protocol = || Protocol {
         messages: Messages::default(),
         machine: Machine::new(service.status.clone()),
         osmocom_padding: config.osmocom_padding,
     };
-    service.serve_all(Clients::new(listener, config.patience), protocol, shutdown).await
+    service.serve_all(clients, protocol, shutdown).await
 }
 
 /// A machine with the messages of its client.

@@ -1,6 +1,6 @@
 //! How a modem reaches a card.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::time::Duration;
 use teuicc_apdu::Response;
 use teuicc_apdu::t0::{Step, T0};
@@ -22,6 +22,15 @@ pub trait Transport {
 pub trait ModemSide: Transport {
     /// Waits until the card is taken out. Errors: it was not in time, or something else came instead.
     fn await_removal(&mut self, within: Duration) -> io::Result<()>;
+
+    /// Sees that the card stays in. Errors: it was taken out, or something else came.
+    fn stays_in(&mut self, within: Duration) -> io::Result<()> {
+        match self.await_removal(within) {
+            Ok(()) => Err(io::Error::other("the card was taken out")),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
 
     /// Waits until there is a card. Errors: none came in time.
     fn await_card(&mut self, within: Duration) -> io::Result<()>;

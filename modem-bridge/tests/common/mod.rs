@@ -21,6 +21,8 @@ pub(crate) struct Fake {
     pub(crate) requests: Vec<String>,
     pub(crate) script: VecDeque<Result<Transmitted, LinkError>>,
     pub(crate) absent: bool,
+    /// Requests that begin so are kept waiting, and all after them.
+    pub(crate) held: Option<&'static str>,
     /// How long a command takes.
     pub(crate) slow: Duration,
     /// How long a power-up takes.
@@ -63,11 +65,17 @@ impl Exchange for FakeCard {
             }
             _ => Duration::ZERO,
         }));
+        let name = format!("{request:?}");
+        let start = Instant::now();
+        // Not for ever, or a test that fails would hang.
+        while start.elapsed() < 2 * SOON && self.with(|fake| fake.held.is_some_and(|held| name.starts_with(held))) {
+            std::thread::sleep(Duration::from_millis(2));
+        }
         self.with(|fake| {
             if fake.absent {
                 return Err(LinkError::transport("no card"));
             }
-            fake.requests.push(format!("{request:?}"));
+            fake.requests.push(name);
             let response = match request {
                 Request::PowerUp(_) => Response::Atr(ATR.to_vec()),
                 Request::Transmit { .. } => Response::Transmitted(match fake.script.pop_front() {
