@@ -6,7 +6,8 @@ Usage: sap_pipe.py [--osmocom] pty|unix:PATH|tcp:HOST:PORT
 when it has connected. Then each line of standard input is answered by one of standard output: `cold` (power off and on)
 and `warm` (reset) by the answer to reset, the hexadecimal digits of a T=0 TPDU by those of the answer; `every` (all other
 requests and their results) by `done`, `removed` and `inserted` by `done` when the card is, `part` by `done` after a
-graceful disconnection. --osmocom: pads as osmocom-bb does, and reads only what is padded so."""
+graceful disconnection. --osmocom: pads as osmocom-bb does, reads only what is padded so, and takes what it reads at once for
+one message."""
 import os
 import select
 import socket
@@ -67,6 +68,7 @@ class Wire:
             parameters[parameter] = self.take(length)
             padding = self.take(self.padding(length))
             assert padding == bytes(len(padding)), "padding is zero"
+        assert not (self.osmocom and self.got), f"behind message {message:02x} in one read: {self.got.hex()}"
         return message, parameters
 
 
@@ -84,7 +86,7 @@ class Client:
         size = lambda number: {MAX_SIZE: number.to_bytes(2, "big")}
         too_large = self.ask(CONNECT_REQ, CONNECT_RESP, size(0xFFFF))
         assert too_large[CONNECTION] == b"\x02" and int.from_bytes(too_large[MAX_SIZE], "big") >= 276
-        assert self.ask(CONNECT_REQ, CONNECT_RESP, size(100))[CONNECTION] == b"\x03"
+        assert self.ask(CONNECT_REQ, CONNECT_RESP, size(100)) == {CONNECTION: b"\x03"}
         assert self.ask(CONNECT_REQ, CONNECT_RESP, size(276)) == {CONNECTION: b"\0"}
         self.indication(STATUS_IND, {CHANGE: b"\x01"})
 

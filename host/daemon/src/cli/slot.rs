@@ -6,10 +6,14 @@ use crate::modem::Modem;
 use crate::shutdown;
 use anyhow::{Context, bail};
 use clap::Subcommand;
-use std::io::{self, ErrorKind};
+use std::io::{self, BufRead, BufReader, ErrorKind, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use teuicc_modem_bridge::json;
 use teuicc_slot::Patience;
+use zeroize::Zeroizing;
 
 const JSON_EXAMPLES: &str = "\
 Example:
@@ -28,12 +32,12 @@ pub(super) enum Command {
 
 pub(super) fn run(home: &Home, command: &Command) -> anyhow::Result<()> {
     match command {
-        Command::Json => json(home),
+        Command::Json => helper(home),
     }
 }
 
 /// Errors: the daemon's card is in another modem, or the card cannot be opened.
-fn json(home: &Home) -> anyhow::Result<()> {
+fn helper(home: &Home) -> anyhow::Result<()> {
     let is_there = |error: &io::Error| !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused);
     match UnixStream::connect(home.modem_socket()) {
         Ok(stream) => return relay(&stream),
@@ -41,7 +45,10 @@ fn json(home: &Home) -> anyhow::Result<()> {
         Err(_) => {}
     }
     if UnixStream::connect(home.socket()).is_ok() {
-        bail!("the running daemon gives its card to another modem: start it with --json-lines");
+        bail!(
+            "the running daemon does not offer its card here: it gives it to another modem, to none, or listens elsewhere \
+             (listen in its configuration); start it with --json-lines"
+        );
     }
     let config = Config { home: home.clone(), modem: Modem::Standard, patience: Patience::default() };
     let runtime = tokio::runtime::Runtime::new().context("starting the runtime")?;
@@ -51,16 +58,30 @@ fn json(home: &Home) -> anyhow::Result<()> {
     result
 }
 
-/// Carries standard input and output to the daemon and back, until one of the two ends.
+/// Carries standard input and output to the daemon and back, until one of the two ends. Errors: the daemon will not
+/// have this client, or is gone.
 fn relay(stream: &UnixStream) -> anyhow::Result<()> {
     let mut to_daemon = stream.try_clone().context("the daemon's socket")?;
+    let input_ended = Arc::new(AtomicBool::new(false));
+    let ended = input_ended.clone();
     std::thread::spawn(move || {
         // An error means that one of the two is gone, which the other direction sees.
         let _ = io::copy(&mut io::stdin().lock(), &mut to_daemon);
+        ended.store(true, Ordering::Release);
         let _ = to_daemon.shutdown(Shutdown::Write);
     });
+    let mut from_daemon = BufReader::new(stream);
+    let mut first = Zeroizing::new(Vec::new());
+    from_daemon.read_until(b'\n', &mut first).context("the daemon's socket")?;
     let mut out = LineByLine(io::stdout().lock());
-    io::copy(&mut &*stream, &mut out).context("the daemon's socket")?;
+    out.write_all(&first).context("standard output")?;
+    if json::is_refusal(&first) {
+        bail!("another helper has the card of the daemon, which serves one at a time");
+    }
+    if first.is_empty() && !input_ended.load(Ordering::Acquire) {
+        bail!("the daemon ended the connection before it was asked for anything");
+    }
+    io::copy(&mut from_daemon, &mut out).context("the daemon's socket")?;
     Ok(())
 }
 
