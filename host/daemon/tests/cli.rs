@@ -5,7 +5,9 @@ mod common;
 use common::{Machine, TEUICC, TEUICCD, description, run, run_with};
 use serde_json::Value;
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -439,9 +441,36 @@ fn a_modems_helper_has_the_card_of_a_running_daemon_and_without_one_its_own() {
     }
     assert!(daemon.stop().success());
     let daemon = machine.daemon(&["--no-modem"]);
-    helper().refused(&["another modem", "--json-lines"]);
+    helper().refused(&["to none", "--json-lines"]);
+    assert!(daemon.stop().success());
+    let elsewhere = format!("unix:{}", machine.folder().join("elsewhere").display());
+    let config = format!("[modem]\ninterface = \"json\"\nlisten = \"{elsewhere}\"\n");
+    let daemon = machine.daemon(&["--config", machine.write("elsewhere.toml", config).to_str().unwrap()]);
+    helper().refused(&["listens elsewhere"]);
     assert!(daemon.stop().success());
     check_helper(&helper().ok());
+}
+
+#[test]
+fn a_second_helper_is_told_that_the_card_is_in_use() {
+    let machine = Machine::personalized();
+    let mut daemon = machine.daemon(&["--json-lines"]);
+    daemon.await_text("waiting for a client");
+    let mut first = UnixStream::connect(machine.home().join("modem.sock")).unwrap();
+    first.write_all(b"{\"op\":\"power_up\"}\n").unwrap();
+    let mut answers = BufReader::new(&first);
+    answers.read_line(&mut String::new()).unwrap();
+    let second = run_with(machine.command(TEUICC).args(["slot", "json"]), HELPER);
+    second.refused(&["another helper has the card"]);
+    assert_eq!(second.object()["error"], "no_card", "{}", second.describe());
+    (&first).write_all(b"{\"op\":\"status\"}\n").unwrap();
+    let mut status = String::new();
+    answers.read_line(&mut status).unwrap();
+    assert!(status.contains("\"powered\":true"), "{status}");
+    // Nothing asked, nothing wrong.
+    drop(answers);
+    drop(first);
+    assert_eq!(run_with(machine.command(TEUICC).args(["slot", "json"]), "").ok().stdout, "");
 }
 
 #[test]

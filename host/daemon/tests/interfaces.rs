@@ -21,6 +21,8 @@ const SECOND: (&str, &str) = ("8988211000000000024", "001010000000002");
 const SOON: Duration = Duration::from_secs(20);
 /// Longer than any interface takes to take the card out.
 const NO_REPLUG: Duration = Duration::from_secs(2);
+/// What the SM-DP+ says when the card is about to get the profile.
+const HANDED_OUT: &str = "package handed out";
 const SELECT_MF: [u8; 7] = [0x00, 0xA4, 0x00, 0x04, 0x02, 0x3F, 0x00];
 
 type Side = Box<dyn ModemSide + Send>;
@@ -61,18 +63,16 @@ fn over_rspro(machine: &Machine) -> (Background, Side) {
 }
 
 fn over_sap(machine: &Machine) -> (Background, Side) {
-    let address = format!("127.0.0.1:{}", free_port());
-    let mut daemon = daemon(machine, &format!("interface = \"sap\"\nendpoint = \"tcp:{address}\""));
-    daemon.await_text("waits for a client");
+    let mut daemon = daemon(machine, "interface = \"sap\"\nendpoint = \"tcp:127.0.0.1:0\"");
+    let address = daemon.tcp_address("waits for a client");
     let mut client = SapClient::new(TcpStream::connect(address).unwrap()).unwrap();
     client.await_card(SOON).unwrap();
     (daemon, Box::new(client))
 }
 
 fn over_json(machine: &Machine) -> (Background, Side) {
-    let address = format!("127.0.0.1:{}", free_port());
-    let mut daemon = daemon(machine, &format!("interface = \"json\"\nlisten = \"tcp:{address}\""));
-    daemon.await_text("waiting for a client");
+    let mut daemon = daemon(machine, "interface = \"json\"\nlisten = \"tcp:127.0.0.1:0\"");
+    let address = daemon.tcp_address("waiting for a client");
     let client = JsonClient::new(TcpStream::connect(address).unwrap()).unwrap();
     (daemon, Box::new(client))
 }
@@ -105,7 +105,7 @@ fn a_card_is_shared_over_json() {
 /// A life of a card with a modem at it.
 fn share(attach: impl Fn(&Machine) -> (Background, Side)) {
     let machine = Machine::personalized();
-    let (_smdp, _) = machine.smdp(&[]);
+    let (mut smdp, _) = machine.smdp(&[]);
     let (daemon, side) = attach(&machine);
     let mut modem = Modem::new(side, ModemOptions::default());
 
@@ -114,9 +114,12 @@ fn share(attach: impl Fn(&Machine) -> (Background, Side)) {
     machine.offer(description(FIRST.0, FIRST.1, "First"));
     let code = machine.order(FIRST.0, &[]);
     let mut broken = start_download(&machine, &code);
-    reset_for(modem.transport(), Duration::from_millis(250));
+    while !smdp.log().contains(HANDED_OUT) {
+        assert!(smdp.running() && broken.try_wait().unwrap().is_none(), "{}", smdp.log());
+        reset_for(modem.transport(), Duration::from_millis(10));
+    }
     broken.kill().unwrap();
-    broken.wait().unwrap();
+    assert!(!broken.wait().unwrap().success(), "it was over before it could break");
     let mut download = start_download(&machine, &code);
     while download.try_wait().unwrap().is_none() {
         reset_for(modem.transport(), Duration::from_millis(20));
@@ -188,7 +191,7 @@ fn replugged(modem: &mut Modem<Side>) {
 }
 
 fn not_replugged(modem: &mut Modem<Side>) {
-    assert!(modem.transport().await_removal(NO_REPLUG).is_err(), "a replug after a REFRESH");
+    modem.transport().stays_in(NO_REPLUG).unwrap();
     assert_eq!(modem.transport().tpdu(&SELECT_MF).unwrap()[0], 0x61, "the card is still in");
 }
 

@@ -205,7 +205,7 @@ impl Machine {
     /// A running SM-DP+ on the PKI of the home, or on another one, and its address.
     pub(crate) fn smdp(&self, arguments: &[&str]) -> (Background, String) {
         let mut command = self.command(TEUICC);
-        command.args(["--json", "smdp", "serve", "--listen", "127.0.0.1:0"]).args(arguments);
+        command.args(["--json", "smdp", "serve", "--listen", "127.0.0.1:0"]).args(arguments).env("TEUICC_LOG", "info");
         let mut server = Background::start(&mut command, &self.folder().join("smdp.log"));
         server.await_text("\"listening\"");
         let log = server.log();
@@ -268,6 +268,16 @@ impl Background {
             assert!(started.elapsed() < PATIENCE, "{} does not say {text:?}:\n{}", self.name, self.log());
             std::thread::sleep(POLL);
         }
+    }
+
+    /// The TCP address that it says when it says `text`.
+    #[track_caller]
+    pub(crate) fn tcp_address(&mut self, text: &str) -> String {
+        self.await_text(text);
+        let log = self.log();
+        let line = log.lines().find(|line| line.contains(text)).unwrap();
+        let (_, address) = line.split_once("tcp:").unwrap_or_else(|| panic!("no address: {line}"));
+        address.split_whitespace().next().unwrap().to_owned()
     }
 
     /// Kills it as a crash would.

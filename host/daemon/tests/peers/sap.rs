@@ -4,7 +4,7 @@
 use crate::common::{Background, Machine};
 use crate::pcsc::{Steps, wanted};
 use crate::pipe::Pipe;
-use crate::remote::{self, ICCID, IMSI, free_port};
+use crate::remote::{self, ICCID, IMSI};
 use teuicc_modem_bridge::testing::modem::{Modem, ModemOptions};
 
 /// Debian's: nothing but its standard library is needed.
@@ -64,8 +64,8 @@ fn a_client_over_tcp_that_pads_as_osmocom_bb_does() {
         return;
     }
     let (steps, machine) = (Steps::start(), machine());
-    let endpoint = format!("tcp:127.0.0.1:{}", free_port());
-    let _daemon = daemon(&machine, &endpoint, true);
+    let mut daemon = daemon(&machine, "tcp:127.0.0.1:0", true);
+    let endpoint = format!("tcp:{}", daemon.tcp_address("the SAP server waits"));
     check(Pipe::start(&machine, PYTHON, "sap_pipe.py", &["--osmocom", &endpoint]), &machine, &steps);
 }
 
