@@ -25,7 +25,7 @@ const REST: Duration = Duration::from_secs(2);
 /// How long the last words to a client may take.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
-/// What is to be done next, in this order.
+/// What is to be done next. Messages go out in this order, and work is done in this order.
 #[derive(PartialEq, Eq)]
 pub(crate) enum Output<M> {
     /// Send this to the client.
