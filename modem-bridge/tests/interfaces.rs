@@ -56,6 +56,19 @@ fn switch(card: &FakeCard, slot: &Slot, lpa: u64, proactive_pending: bool) {
     slot.blocking_transmit(Interface::Lpa, lpa, vec![vec![0x80, 0xE2, 0x91, 0x00]]).unwrap();
 }
 
+/// The card has begun with a command over the LPA's interface, and is kept at it. Its answer.
+fn busy_with_the_lpa(card: &FakeCard, slot: &Slot) -> impl Future<Output = Result<Transmitted, LinkError>> + use<> {
+    let generation = lpa(slot);
+    let begun = card.with(|fake| {
+        fake.requests.clear();
+        fake.held = Some("Transmit(Lpa");
+        fake.begun
+    });
+    let answer = slot.transmit(Interface::Lpa, generation, vec![vec![0x80, 0xE2, 0x91, 0x00]]);
+    card.await_that("command", |fake| fake.begun > begun);
+    answer
+}
+
 #[test]
 fn tpdus_go_as_t0_has_them() {
     over_each(|kind, _, _, attached| {
@@ -168,15 +181,8 @@ fn a_modem_that_resets_and_goes_does_not_disturb_the_lpa() {
 #[test]
 fn the_card_leaves_the_modem_before_it_loses_its_power() {
     over_each(|kind, card, slot, attached| {
-        let generation = lpa(slot);
-        let begun = card.with(|fake| {
-            fake.requests.clear();
-            fake.held = Some("Transmit(Lpa");
-            fake.begun
-        });
         // As long as the card is busy with it, nobody can take its power.
-        let running = slot.transmit(Interface::Lpa, generation, vec![vec![0x80, 0xE2, 0x91, 0x00]]);
-        card.await_that("command", |fake| fake.begun > begun);
+        let running = busy_with_the_lpa(card, slot);
         attached.bridge.ask_to_end();
         attached.modem.await_removal(SOON).unwrap_or_else(|error| panic!("{kind}: {error}"));
         assert_eq!(card.with(|fake| fake.requests.len()), 0, "{kind}");
@@ -255,14 +261,7 @@ fn a_modem_may_hang_up_while_the_card_leaves() {
 #[test]
 fn a_slow_command_over_the_lpas_interface_only_delays_the_modem() {
     over_each(|kind, card, slot, attached| {
-        let generation = lpa(slot);
-        let begun = card.with(|fake| {
-            fake.requests.clear();
-            fake.held = Some("Transmit(Lpa");
-            fake.begun
-        });
-        let running = slot.transmit(Interface::Lpa, generation, vec![vec![0x80, 0xE2, 0x91, 0x00]]);
-        card.await_that("command", |fake| fake.begun > begun);
+        let running = busy_with_the_lpa(card, slot);
         std::thread::scope(|scope| {
             let modem = scope.spawn(|| attached.modem.tpdu(&SELECT_MF));
             std::thread::sleep(Duration::from_millis(100));
