@@ -119,7 +119,7 @@ pub(crate) struct Settings {
     pub(crate) absence: Duration,
     /// How long a client that was asked to go may take until it is cut off.
     pub(crate) farewell: Duration,
-    /// How long a client may take to introduce itself, where others may be waiting.
+    /// How long a client that has not introduced itself keeps its place against another one.
     pub(crate) introduction: Duration,
     /// How long nothing is sent between an event and the message before or after it.
     pub(crate) pause: Duration,
@@ -205,8 +205,9 @@ struct Connection<'a, P: Protocol> {
     connected: Option<Connected>,
     is_shared: bool,
     was_introduced: bool,
-    /// When a client that has not introduced itself is given up.
+    /// From when on a client that has not introduced itself makes room for another one.
     introduction: Option<Instant>,
+    makes_room: bool,
     /// When the part of a message that has come is thrown away.
     rest: Option<Instant>,
     /// When to look for a card that is away.
@@ -231,6 +232,7 @@ impl<'a, P: Protocol> Connection<'a, P> {
             is_shared,
             was_introduced: false,
             introduction: None,
+            makes_room: false,
             rest: None,
             look: None,
             farewell: None,
@@ -257,8 +259,10 @@ impl<'a, P: Protocol> Connection<'a, P> {
         let takes = self.unread && has_room && self.outbox.is_empty() && !self.protocol.is_busy();
         let reads = !self.unread && has_room && !self.ended;
         let refusal = || self.protocol.encode(&self.protocol.refusal());
-        let turned_away = async {
+        let makes_room = self.makes_room;
+        let another = async {
             match clients {
+                Some(clients) if makes_room => clients.another().await,
                 Some(clients) => clients.turn_away(refusal).await,
                 None => std::future::pending().await,
             }
@@ -291,7 +295,11 @@ impl<'a, P: Protocol> Connection<'a, P> {
                 self.rest = None;
                 self.protocol.give_up_part()
             }
-            () = at(self.introduction) => return Err(Leave::ClientLost("it does not say what it wants".into())),
+            () = at(self.introduction) => {
+                self.introduction = None;
+                self.makes_room = true;
+                return Ok(());
+            }
             () = at(self.outbox.deadline) => return Err(Leave::ClientLost("it does not read what it is sent".into())),
             () = ready(()), if takes => return self.take_message(),
             written = self.outbox.write_next(&mut self.peer.writer), if !self.outbox.is_empty() => {
@@ -307,7 +315,12 @@ impl<'a, P: Protocol> Connection<'a, P> {
                 self.rest = None;
                 return Ok(());
             }
-            () = turned_away => return Ok(()),
+            () = another => {
+                if makes_room {
+                    return Err(Leave::ClientLost("it does not say what it wants, and another one came".into()));
+                }
+                return Ok(());
+            }
         };
         self.perform(outputs);
         Ok(())
@@ -365,11 +378,11 @@ impl<'a, P: Protocol> Connection<'a, P> {
     fn note_introduction(&mut self) {
         if self.protocol.is_introduced() {
             self.was_introduced = true;
-            self.introduction = None;
+            (self.introduction, self.makes_room) = (None, false);
             self.connected.get_or_insert_with(|| self.service.status.connect());
         } else {
             self.connected = None;
-            if self.is_shared && self.introduction.is_none() {
+            if self.is_shared && !self.makes_room && self.introduction.is_none() {
                 self.introduction = Some(Instant::now() + self.service.settings.introduction);
             }
         }

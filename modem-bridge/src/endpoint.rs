@@ -23,7 +23,7 @@ use teuicc_slot::socket::PrivateListener;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::unix::pipe;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 /// Where a peer connects to, or the line that it is at.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
@@ -159,6 +159,8 @@ impl Listener {
 /// Clients of an endpoint, one after another.
 pub(crate) struct Clients {
     listener: Listener,
+    /// One that came while another was served.
+    waiting: Option<Peer>,
     retry: Retry,
     /// Whether to wait before the next one: a line that is gone is not there again at once.
     waits: bool,
@@ -187,11 +189,16 @@ impl Clients {
     }
 
     fn new(listener: Listener, patience: Patience) -> Self {
-        Clients { listener, retry: Retry::new(patience), waits: false, turned_away: false, refuse_from: None }
+        let retry = Retry::new(patience);
+        Clients { listener, waiting: None, retry, waits: false, turned_away: false, refuse_from: None }
     }
 
     /// The next client. `None`: `shutdown` is ready.
     pub(crate) async fn next<F: Future<Output = ()>>(&mut self, mut shutdown: Pin<&mut F>) -> Option<Peer> {
+        if let Some(peer) = self.waiting.take() {
+            self.turned_away = false;
+            return Some(peer);
+        }
         loop {
             if self.waits {
                 tokio::select! {
@@ -225,6 +232,22 @@ impl Clients {
     /// Whether there may be other clients than the one that is served.
     pub(crate) fn is_shared(&self) -> bool {
         self.listener.is_shared()
+    }
+
+    /// Waits for another client, which [`Clients::next`] then gives.
+    pub(crate) async fn another(&mut self) {
+        if !self.is_shared() {
+            return std::future::pending().await;
+        }
+        while self.waiting.is_none() {
+            match self.listener.accept().await {
+                Ok(peer) => self.waiting = Some(peer),
+                Err(error) => {
+                    tracing::debug!(%error, "another client did not come");
+                    sleep(REFUSAL).await;
+                }
+            }
+        }
     }
 
     /// Turns another client away, with a last word, rather than to let it wait for an answer that does not come. Waits

@@ -150,15 +150,22 @@ fn in_a_crowd(path: &Path, hello: (&[u8], usize), request: (&[u8], usize)) {
 fn a_client_that_says_nothing_makes_room_for_another_one() {
     const INTRODUCTION: Duration = Duration::from_secs(1);
     let rig = Rig::json(|config| config.introduction = INTRODUCTION);
-    let connected = Instant::now();
+    // A helper is started before its modem asks: it may wait as long as nobody else wants the card.
+    let mut patient = rig.connect();
+    std::thread::sleep(2 * INTRODUCTION);
+    patient.write_all(b"{\"op\":\"power_down\"}\n").unwrap();
+    let mut told = [0; 12];
+    patient.read_exact(&mut told).unwrap();
+    assert_eq!(told, *b"{\"ok\":true}\n");
+    drop(patient);
     let mut silent = rig.connect();
     silent.write_all(b"nonsense\n{\"op\":").unwrap();
+    std::thread::sleep(2 * INTRODUCTION);
+    // One that has spoken may be silent.
+    let mut client = rig.json_client();
     let mut told = String::new();
     silent.read_to_string(&mut told).unwrap();
     assert_eq!(told, "{\"ok\":false,\"error\":\"bad_request\"}\n");
-    assert!(connected.elapsed() >= INTRODUCTION);
-    // One that has spoken may be silent.
-    let mut client = rig.json_client();
     std::thread::sleep(2 * INTRODUCTION);
     assert_eq!(client.tpdu(&SELECT_MF).unwrap(), hex!("6102"));
 
@@ -171,13 +178,12 @@ fn a_client_that_says_nothing_makes_room_for_another_one() {
     leaves.write_all(&CONNECT_REQ).unwrap();
     let mut told = [0; 24];
     leaves.read_exact(&mut told).unwrap();
-    let parted = Instant::now();
     leaves.write_all(&hex!("02000000")).unwrap();
+    std::thread::sleep(2 * INTRODUCTION);
+    rig.sap_client();
     let mut told = Vec::new();
     leaves.read_to_end(&mut told).unwrap();
     assert_eq!(told, hex!("03000000"));
-    assert!(parted.elapsed() >= INTRODUCTION);
-    rig.sap_client();
 }
 
 #[test]
