@@ -1,5 +1,5 @@
-//! Runs a session of QMI UIM Remote over QMUX and one over MBIM, with everything that the bridge ever says, and prints their
-//! frames for `build/peers/qmi`. With `--proxy`, one over QMUX through libqmi's proxy, which has to run.
+//! Runs a session of QMI UIM Remote over QMUX and one over MBIM, with everything that the bridge ever says, and prints
+//! their frames for `build/peers/qmi`. With `--proxy`, one over QMUX through libqmi's proxy, which has to run.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

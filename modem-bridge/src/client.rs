@@ -160,8 +160,8 @@ impl Service {
         Ok(())
     }
 
-    /// Serves one client to its end; the card then has no power. [`Leave::Shutdown`]: `shutdown` is ready, and is not to
-    /// be asked again.
+    /// Serves one client to its end; the card then has no power. [`Leave::Shutdown`]: `shutdown` is ready, and is not
+    /// to be asked again.
     pub(crate) async fn serve<P: Protocol, F: Future<Output = ()>>(
         &self,
         peer: Peer,

@@ -3,8 +3,8 @@
 use std::ops::Deref;
 use zeroize::{Zeroize, Zeroizing};
 
-/// Bytes as they arrive from a peer, until they are whole messages. Wiped where they were when they are taken: a command
-/// may have a PIN in it.
+/// Bytes as they arrive from a peer, until they are whole messages. Wiped where they were when they are taken: a
+/// command may have a PIN in it.
 #[derive(Default)]
 pub(crate) struct Inbox(Zeroizing<Vec<u8>>);
 

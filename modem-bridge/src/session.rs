@@ -53,8 +53,8 @@ pub(crate) enum Away {
 }
 
 impl Away {
-    /// The card leaves for this reason; `away` says whether and why it is away. What it was before: whether the modem has
-    /// been told. A replug stays one until the card is back, for the modem to see that it changed.
+    /// The card leaves for this reason; `away` says whether and why it is away. What it was before: whether the modem
+    /// has been told. A replug stays one until the card is back, for the modem to see that it changed.
     pub(crate) fn begin(self, away: &mut Option<Away>) -> Option<Away> {
         let before = *away;
         if before != Some(Away::Replug) {

@@ -120,8 +120,8 @@ fn a_crowd_at_the_door_does_not_stop_the_client_that_has_the_card() {
     drop(bridge);
 }
 
-/// A client that says `hello` and then asks again and again, each with the length of what is answered, while others come
-/// and go as fast as they can.
+/// A client that says `hello` and then asks again and again, each with the length of what is answered, while others
+/// come and go as fast as they can.
 fn in_a_crowd(path: &Path, hello: (&[u8], usize), request: (&[u8], usize)) {
     let mut client = connect(path);
     client.set_read_timeout(Some(SOON)).unwrap();

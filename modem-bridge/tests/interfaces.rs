@@ -1,5 +1,5 @@
-//! What every virtual SIM interface does alike: one card, many users. The card is the real one where it matters, or does
-//! what the test says.
+//! What every virtual SIM interface does alike: one card, many users. The card is the real one where it matters, or
+//! does what the test says.
 
 mod common;
 

@@ -1,5 +1,5 @@
-//! Peers that vanish, stall, flood, or speak nonsense, over real sockets: the bridge goes on, the card's LPA interface is
-//! not disturbed, and the next peer has the card.
+//! Peers that vanish, stall, flood, or speak nonsense, over real sockets: the bridge goes on, the card's LPA interface
+//! is not disturbed, and the next peer has the card.
 
 mod common;
 

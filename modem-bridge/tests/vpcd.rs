@@ -74,7 +74,8 @@ fn no_exchange_waits_for_an_acknowledgement_of_the_network() {
             start.elapsed()
         })
         .collect();
-    // A delayed acknowledgement holds the second write of a reader back for 40 ms each time; a busy machine, now and then.
+    // A delayed acknowledgement holds the second write of a reader back for 40 ms each time; a busy machine, now and
+    // then.
     took.sort();
     let median = took[EXCHANGES / 2];
     assert!(median < Duration::from_millis(35), "{median:?}");

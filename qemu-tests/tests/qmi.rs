@@ -1,5 +1,6 @@
-//! QMI UIM Remote on the real socket family: in the guest, whose kernel has QRTR, the daemon gives the card in the trusted
-//! application to a modem's side that has nothing of the bridge's code but the socket. Runs where `TEUICC_QEMU=1` is set.
+//! QMI UIM Remote on the real socket family: in the guest, whose kernel has QRTR, the daemon gives the card in the
+//! trusted application to a modem's side that has nothing of the bridge's code but the socket. Runs where
+//! `TEUICC_QEMU=1` is set.
 
 use anyhow::{Context, bail};
 use serde_json::json;

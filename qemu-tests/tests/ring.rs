@@ -382,8 +382,8 @@ fn the_power_is_cut_in_the_very_first_boot() {
     show("cuts in the first boot", json!({ "before": factory, "after": done }));
 }
 
-/// The moment of the very first boot that a random cut seldom meets: OP-TEE has created the directory of its storage and not
-/// written to it.
+/// The moment of the very first boot that a random cut seldom meets: OP-TEE has created the directory of its storage
+/// and not written to it.
 // 4.
 #[test]
 fn a_storage_that_was_only_created_is_a_fresh_one() {
@@ -573,8 +573,8 @@ fn files_that_are_lost_or_damaged_are_noticed() {
     let names = machine.run(&format!("ls {STORAGE}")).unwrap().success().unwrap();
     machine.power_off().unwrap();
 
-    // Each damage is done before OP-TEE looks at the storage in that boot: it keeps files open, and would go on with the
-    // ones that are no longer there.
+    // Each damage is done before OP-TEE looks at the storage in that boot: it keeps files open, and would go on with
+    // the ones that are no longer there.
     let with = |command: &str| {
         let mut machine = Machine::boot(&image, &disk).unwrap();
         let restore = format!("rm -rf {STORAGE}; cp -a {WHOLE} {STORAGE}; {command}");

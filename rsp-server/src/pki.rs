@@ -46,7 +46,8 @@ impl Credential {
         Certificate::parse(&self.certificate).map_err(|error| Error::making("a certificate", error))
     }
 
-    /// Reads both files. Errors: missing, malformed, another role, or the two do not belong together; the file is named.
+    /// Reads both files. Errors: missing, malformed, another role, or the two do not belong together; the file is
+    /// named.
     pub(crate) fn load(certificate: &Path, key: &Path, role: Role) -> Result<Self, Error> {
         let bytes = files::read(certificate)?;
         let parsed = Certificate::parse(&bytes).map_err(|error| Error::file(certificate, error))?;

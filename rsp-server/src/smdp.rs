@@ -119,7 +119,8 @@ impl SmDp {
         Ok(address)
     }
 
-    /// Sets the address, `host` or `host:port`, and keeps it for those who open the data base later. Errors: it is neither.
+    /// Sets the address, `host` or `host:port`, and keeps it for those who open the data base later. Errors: it is
+    /// neither.
     pub async fn set_address(&self, address: &str) -> Result<(), Error> {
         if address.is_empty() || address.contains('$') || !address.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(Error::invalid("address", format!("{address:?} is neither host nor host:port")));

@@ -1,8 +1,8 @@
 //! What the SM-DP+ keeps: profiles, download orders, deliveries and notifications, in one SQLite file.
 //!
 //! An order moves so: `released` (waits for a download), `downloaded` (a bound profile package was handed out; the same
-//! eUICC may fetch another), then `installed` or `error` by a verified installation result, or `cancelled`. Changes that
-//! a retry counter or a state depends on are committed before anything is answered.
+//! eUICC may fetch another), then `installed` or `error` by a verified installation result, or `cancelled`. Changes
+//! that a retry counter or a state depends on are committed before anything is answered.
 
 use crate::error::Error;
 use crate::profile::{Metadata, NewProfile, Owner};

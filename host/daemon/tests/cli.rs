@@ -263,8 +263,8 @@ fn damage_to_any_stored_file_is_named_and_nothing_is_overwritten() {
             // With another key no object can be read: then the first of them is named.
             let named = if what == "one bit" && name.ends_with("/key") { card.to_str().unwrap() } else { name };
             if listed.succeeded() {
-                // What belongs to a disabled profile alone is looked at when that is enabled; without what belongs to the
-                // enabled one the card works on, and another one can be enabled.
+                // What belongs to a disabled profile alone is looked at when that is enabled; without what belongs to
+                // the enabled one the card works on, and another one can be enabled.
                 let enabled = machine.teuicc(&["lpa", "enable", OTHER_ICCID]);
                 if enabled.succeeded() {
                     listed.warned(&["damaged", named, "enable another one"]);

@@ -1,4 +1,5 @@
-//! The card at the end of a JSON-lines connection. Sans-IO: requests and the slot's answers come in, [`Output`]s go out.
+//! The card at the end of a JSON-lines connection. Sans-IO: requests and the slot's answers come in, [`Output`]s go
+//! out.
 
 use super::codec::{Error, Line, Request};
 use crate::client;

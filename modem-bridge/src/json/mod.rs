@@ -1,5 +1,5 @@
-//! Lines of JSON: the helper protocol of wwand-rsim, which drives the QMI of a router's module and asks a helper for the
-//! card. The helper is `teuicc slot json`, at its standard input and output, or this bridge's socket.
+//! Lines of JSON: the helper protocol of wwand-rsim, which drives the QMI of a router's module and asks a helper for
+//! the card. The helper is `teuicc slot json`, at its standard input and output, or this bridge's socket.
 
 pub(crate) mod codec;
 pub(crate) mod machine;

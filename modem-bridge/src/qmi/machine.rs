@@ -1,5 +1,5 @@
-//! What a card does in one slot of a modem that takes it by UIM Remote. Sans-IO: the modem's wishes, what happens to the
-//! card and the time come in, [`Output`]s go out.
+//! What a card does in one slot of a modem that takes it by UIM Remote. Sans-IO: the modem's wishes, what happens to
+//! the card and the time come in, [`Output`]s go out.
 //!
 //! ```text
 //! card answers an ATR -> connection available -> CONNECT -> power up -> card reset (ATR) -> APDUs

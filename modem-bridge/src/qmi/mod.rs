@@ -1,5 +1,6 @@
-//! QMI UIM Remote: a modem by Qualcomm takes the card of one of its slots from us. The modem offers the service, and this
-//! is its client, over QRTR (on the modem's own SoC), over QMUX on a control device, or over MBIM that carries QMUX.
+//! QMI UIM Remote: a modem by Qualcomm takes the card of one of its slots from us. The modem offers the service, and
+//! this is its client, over QRTR (on the modem's own SoC), over QMUX on a control device, or over MBIM that carries
+//! QMUX.
 //!
 //! One client serves several slots of a modem, each with a card of its own.
 //!
@@ -56,7 +57,8 @@ pub enum Modem {
         /// Through libqmi's proxy, which shares the device with other programs, ModemManager among them.
         proxy: bool,
     },
-    /// Behind a device that carries MBIM, of a modem that takes QMI over it: `/dev/cdc-wdm0` with the driver `cdc_mbim`.
+    /// Behind a device that carries MBIM, of a modem that takes QMI over it: `/dev/cdc-wdm0` with the driver
+    /// `cdc_mbim`.
     Mbim {
         /// The device.
         device: PathBuf,
@@ -101,8 +103,8 @@ impl Config {
     }
 }
 
-/// Offers cards to slots of the modem until `shutdown` is ready, and then takes them away in order. A modem or a card that
-/// is not there is waited for; a modem that restarts is offered them again.
+/// Offers cards to slots of the modem until `shutdown` is ready, and then takes them away in order. A modem or a card
+/// that is not there is waited for; a modem that restarts is offered them again.
 ///
 /// Errors: a slot is closed, or its card is in another modem.
 pub async fn run(

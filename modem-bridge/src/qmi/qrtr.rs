@@ -71,8 +71,8 @@ pub(crate) struct Client {
 
 impl Client {
     /// A client on the node `own`, and the packet that asks that node's name service for the service, now and later. Of
-    /// all nodes but the own one the first is taken: a modem is another processor, and a program of this one that says it
-    /// offers the service would get the card. With `node` that one alone is taken, whichever it is.
+    /// all nodes but the own one the first is taken: a modem is another processor, and a program of this one that says
+    /// it offers the service would get the card. With `node` that one alone is taken, whichever it is.
     pub(crate) fn start(own: u32, node: Option<u32>) -> (Client, [u8; PACKET]) {
         let mut packet = [0; PACKET];
         // Instance 0 stands for every instance.

@@ -17,7 +17,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use teuicc_slot::Slot;
 
-/// Between an indication and the message before or after it: osmocom-bb takes all that it reads at once for one message.
+/// Between an indication and the message before or after it: osmocom-bb takes all that it reads at once for one
+/// message.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Where the client is, and how to speak with it.

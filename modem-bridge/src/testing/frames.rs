@@ -1,5 +1,5 @@
-//! Everything that reads what a peer sends, on bytes from anywhere, with the machine behind it and a card that answers at
-//! once. For fuzzing: nothing here may panic, and no peer may get an answer that it has not asked for.
+//! Everything that reads what a peer sends, on bytes from anywhere, with the machine behind it and a card that answers
+//! at once. For fuzzing: nothing here may panic, and no peer may get an answer that it has not asked for.
 
 mod qmi;
 

@@ -1,4 +1,5 @@
-//! An authentication centre (TS 33.102 section 6.3) over the `milenage` crate: an implementation that is not the card's.
+//! An authentication centre (TS 33.102 section 6.3) over the `milenage` crate: an implementation that is not the
+//! card's.
 
 use milenage::Milenage;
 

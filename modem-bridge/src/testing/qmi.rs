@@ -1,8 +1,8 @@
 //! The modem's side of QMI UIM Remote: the service, over QMUX and MBIM on a pseudoterminal, and over QRTR.
 //!
-//! Written from the tables of `docs/interfaces/qmi.md` alone: it reads and writes its own bytes, and has no code in common
-//! with the bridge but the socket of a family that the standard library does not know. It is strict: what a modem would
-//! refuse is refused here, and what the tables do not have is an error.
+//! Written from the tables of `docs/interfaces/qmi.md` alone: it reads and writes its own bytes, and has no code in
+//! common with the bridge but the socket of a family that the standard library does not know. It is strict: what a
+//! modem would refuse is refused here, and what the tables do not have is an error.
 
 use super::{ModemSide, Transport};
 use crate::qmi::qrtr::Address;
@@ -70,7 +70,8 @@ struct Request {
     heard: Heard,
 }
 
-/// A modem that takes the cards of its slots by UIM Remote. One value is the modem's slot 1; [`QmiModem::slot`] changes it.
+/// A modem that takes the cards of its slots by UIM Remote. One value is the modem's slot 1; [`QmiModem::slot`] changes
+/// it.
 pub struct QmiModem {
     wire: Wire,
     slot: u32,
@@ -168,8 +169,8 @@ impl QmiModem {
         self.wire.has_client()
     }
 
-    /// The frames that the control device carried so far, one a line: `host` or `modem`, `qmux` or `mbim`, and the bytes. What
-    /// the modem sent over MBIM is given as the QMUX frames in it.
+    /// The frames that the control device carried so far, one a line: `host` or `modem`, `qmux` or `mbim`, and the
+    /// bytes. What the modem sent over MBIM is given as the QMUX frames in it.
     #[must_use]
     pub fn recorded(&self) -> Vec<String> {
         match &self.wire {

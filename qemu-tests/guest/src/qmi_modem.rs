@@ -1,5 +1,5 @@
-//! `teuicc-qmi-modem K OPC`: a modem on this machine's QRTR node, which takes its card by QMI UIM Remote from whoever is the
-//! client. K and OPc, in hex, are those that the network has of the card's subscriber.
+//! `teuicc-qmi-modem K OPC`: a modem on this machine's QRTR node, which takes its card by QMI UIM Remote from whoever is
+//! the client. K and OPc, in hex, are those that the network has of the card's subscriber.
 //!
 //! It boots, authenticates, restarts, waits for a profile switch and for the card to leave, and prints a line at each:
 //!

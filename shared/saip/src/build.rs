@@ -191,8 +191,8 @@ pub fn build(spec: &ProfileSpec<'_>) -> Result<Vec<u8>> {
     Ok(package.into_bytes())
 }
 
-/// Adds a transparent EF below the MF to a package: a generic file management element before its end, which any terminal
-/// may read (the first rule of the MF's EF.ARR as [`build`] makes it).
+/// Adds a transparent EF below the MF to a package: a generic file management element before its end, which any
+/// terminal may read (the first rule of the MF's EF.ARR as [`build`] makes it).
 ///
 /// Errors: a package that is not whole, or a content that does not fit into an element; out of memory.
 pub fn add_file(package: &mut Vec<u8>, fid: u16, content: &[u8]) -> Result<()> {

@@ -28,8 +28,8 @@ pub struct Hello {
     pub state: State,
     /// What it can do, and what its storage is good for.
     pub features: Features,
-    /// What is stored of the enabled profile is damaged: the card works as without an enabled profile until another one is
-    /// enabled.
+    /// What is stored of the enabled profile is damaged: the card works as without an enabled profile until another one
+    /// is enabled.
     pub profile_damaged: bool,
 }
 
@@ -100,8 +100,8 @@ pub enum Error {
     BadIdentity = 5,
     /// This build does not import keys.
     ImportNotSupported = 6,
-    /// Stored state other than that of a profile is damaged or missing. The card does nothing until it is repaired; nothing
-    /// was overwritten.
+    /// Stored state other than that of a profile is damaged or missing. The card does nothing until it is repaired;
+    /// nothing was overwritten.
     StoreCorrupt = 7,
     /// The storage cannot be reached or written.
     StoreUnavailable = 8,

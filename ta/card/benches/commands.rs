@@ -1,5 +1,5 @@
-//! Commands of the card, and beside them, in the same run, the cryptographic blocks that they cannot do without. Only the
-//! ratios mean something: `docs/performance.md` has them.
+//! Commands of the card, and beside them, in the same run, the cryptographic blocks that they cannot do without. Only
+//! the ratios mean something: `docs/performance.md` has them.
 #![allow(missing_docs, reason = "criterion's macros")]
 
 use aes::Aes128;

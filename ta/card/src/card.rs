@@ -106,8 +106,8 @@ impl<R: Rng, S: Store> Card<R, S> {
         running.transmit(&mut self.platform, interface, command)
     }
 
-    /// Gives a response of [`Card::transmit`] back when it is done with: it is wiped, and its memory serves the next one
-    /// on this interface.
+    /// Gives a response of [`Card::transmit`] back when it is done with: it is wiped, and its memory serves the next
+    /// one on this interface.
     pub fn reuse(&mut self, interface: Interface, mut response: Response) {
         // It may hold CK and IK.
         response.data.zeroize();

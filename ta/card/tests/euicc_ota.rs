@@ -198,8 +198,8 @@ fn a_power_cut_at_each_write_leaves_all_of_it_or_nothing() {
     }
 }
 
-/// EnableProfile whose write reaches the flash and fails: the card still runs the old profile, and its operator must not
-/// change the new one.
+/// EnableProfile whose write reaches the flash and fails: the card still runs the old profile, and its operator must
+/// not change the new one.
 #[test]
 fn a_switch_that_nobody_knows_of_is_not_taken_for_the_profile() {
     let mut device = device(&[managed(A, |_| ()), managed(B, |_| ())]);

@@ -130,8 +130,8 @@ fn the_refresh_flag_reaches_the_modem_or_the_daemon() {
     assert!(!device.card.take_card_changed());
 }
 
-/// A new device: the modem boots a card without a profile, the first one is enabled, and in the end the last one disabled.
-/// Each time REFRESH (UICC reset) comes with the next command, and after the reset the card is another one.
+/// A new device: the modem boots a card without a profile, the first one is enabled, and in the end the last one
+/// disabled. Each time REFRESH (UICC reset) comes with the next command, and after the reset the card is another one.
 #[test]
 fn a_modem_sees_the_first_profile_come_and_the_last_one_go() {
     let mut device = device(&[TestProfile::new(A)]);

@@ -42,8 +42,8 @@ static ALLOCATOR: Counting = Counting;
 
 /// The target for the heap, in bytes.
 const TARGET: usize = 1024 * 1024;
-/// Files of the largest profile. Together they take all but a few KiB of the 256 KiB that a profile may have, each as much
-/// as fits into a profile element.
+/// Files of the largest profile. Together they take all but a few KiB of the 256 KiB that a profile may have, each as
+/// much as fits into a profile element.
 const FILES: u16 = 8;
 /// Size of each in bytes.
 const FILE: usize = 31 * 1024;

@@ -1,4 +1,5 @@
-//! Memory that the card gives back holds no key: an allocator looks for planted keys in every block that the card frees.
+//! Memory that the card gives back holds no key: an allocator looks for planted keys in every block that the card
+//! frees.
 #![allow(unsafe_code, reason = "a global allocator cannot be written without")]
 
 mod common;
@@ -141,7 +142,8 @@ fn tlv(tag: u32, parts: &[&[u8]]) -> Vec<u8> {
     writer.into_bytes()
 }
 
-/// With applications for remote management and two more security domains before its end, each of these with a key and behind it so much that it comes in several pieces.
+/// With applications for remote management and two more security domains before its end, each of these with a key and
+/// behind it so much that it comes in several pieces.
 fn with_security_domain(package: Vec<u8>) -> Vec<u8> {
     let mut end = 0;
     while let Some(element) = next_element(&package[end..]).unwrap().filter(|element| element.kind != PeKind::End) {

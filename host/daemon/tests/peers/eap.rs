@@ -113,8 +113,8 @@ impl Bench {
         Bench { subscription, card }
     }
 
-    /// hostapd as a RADIUS server. `sim_id` says what it gives out: 1 pseudonyms, 2 identities of fast reauthentication,
-    /// 3 both.
+    /// hostapd as a RADIUS server. `sim_id` says what it gives out: 1 pseudonyms, 2 identities of fast
+    /// reauthentication, 3 both.
     fn server(&self, sim_id: u8) -> Background {
         let users: String = Method::ALL
             .into_iter()

@@ -1,4 +1,5 @@
-//! A reader that is not ours: `build/peers/read_card.py` reads every file of a profile, and compares it with the package.
+//! A reader that is not ours: `build/peers/read_card.py` reads every file of a profile, and compares it with the
+//! package.
 
 use crate::common::run;
 use crate::pcsc::{Bench, READER, Steps, packages, published, wanted};

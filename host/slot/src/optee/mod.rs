@@ -1,7 +1,7 @@
 //! The card in the secure world: the trusted application, reached through OP-TEE.
 //!
-//! A session that failed is closed, and the next request opens another one. Whoever asked learns that the card was lost;
-//! the slot tells that the card was removed and, with the next answer, that it is back.
+//! A session that failed is closed, and the next request opens another one. Whoever asked learns that the card was
+//! lost; the slot tells that the card was removed and, with the next answer, that it is back.
 
 #[cfg(feature = "optee")]
 mod client;
@@ -47,8 +47,8 @@ pub enum TeeError {
     /// The trusted application serves the daemon's user alone.
     #[error("the trusted application refuses this user ({0}): it was built for another one (TEUICC_CLIENT_UID)")]
     Refused(String),
-    /// The trusted application is signed with a key that this OP-TEE OS does not trust, or is damaged; or the storage, in
-    /// which OP-TEE looks for it first.
+    /// The trusted application is signed with a key that this OP-TEE OS does not trust, or is damaged; or the storage,
+    /// in which OP-TEE looks for it first.
     #[error(
         "the TEE does not accept the trusted application ({0}): it is signed with a key that this OP-TEE OS does not trust, or \
          the TEE's secure storage is damaged"

@@ -106,8 +106,8 @@ fn read(any: &SocketAddrAny) -> Option<Address> {
     if any.address_family() != FAMILY || (any.addr_len() as usize) < size_of::<Raw>() {
         return None;
     }
-    // SAFETY: `any` holds `addr_len` initialized bytes at `as_ptr`, at least the size of `Raw`, as just checked, and every
-    // value of them is a `Raw`; nothing is assumed of their alignment.
+    // SAFETY: `any` holds `addr_len` initialized bytes at `as_ptr`, at least the size of `Raw`, as just checked, and
+    // every value of them is a `Raw`; nothing is assumed of their alignment.
     let raw = unsafe { any.as_ptr().cast::<Raw>().read_unaligned() };
     Some(Address { node: raw.node, port: raw.port })
 }

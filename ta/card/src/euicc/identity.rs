@@ -111,8 +111,8 @@ impl Identity {
     /// Reads who the card is. Errors: damage; the store fails.
     pub(crate) fn load(store: &dyn Store) -> Result<Self, StoreError> {
         let Some(stored) = store.load(ObjectId::Identity)?.map(Zeroizing::new) else {
-            // Personalizing writes the registry first. Anything else came later: then the identity was lost, and another
-            // one must not take over its profiles.
+            // Personalizing writes the registry first. Anything else came later: then the identity was lost, and
+            // another one must not take over its profiles.
             let used = store.list()?.iter().any(|id| *id != ObjectId::Registry);
             return if used { Err(StoreError::Corrupt(ObjectId::Identity)) } else { Ok(Identity::Blank) };
         };

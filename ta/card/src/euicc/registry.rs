@@ -470,7 +470,8 @@ mod tests {
             for flip in 1..=255u8 {
                 let mut damaged = VERSION_1.to_vec();
                 damaged[position] ^= flip;
-                // The store authenticates what it gives back; here nothing may panic, and what is read is written again.
+                // The store authenticates what it gives back; here nothing may panic, and what is read is written
+                // again.
                 if let Ok(registry) = Registry::decode(&damaged) {
                     assert_eq!(Registry::decode(&registry.encode().unwrap()).unwrap(), registry);
                 }

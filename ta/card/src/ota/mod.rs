@@ -30,8 +30,8 @@
 //!   NAA initialisation where it needs that.
 //! - Only full access (00) opens files, and only full administrative access lets files be created, deleted and resized;
 //!   access domains of other kinds open nothing.
-//! - TERMINATE DF and EF, script chaining, immediate and error actions are not there. SELECT by DF name is no command of
-//!   remote file management (TS 102 226 section 7.1).
+//! - TERMINATE DF and EF, script chaining, immediate and error actions are not there. SELECT by DF name is no command
+//!   of remote file management (TS 102 226 section 7.1).
 
 mod cipher;
 mod packet;

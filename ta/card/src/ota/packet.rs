@@ -5,8 +5,8 @@
 //! response  UDH 02 71 00, RPL 2, RHL 1, TAR 3, [ CNTR 5, PCNTR 1, status 1, CC 0, 4 or 8, data, padding ]
 //! ```
 //!
-//! What stands in brackets is encrypted if SPI says so. The checksum is taken over the plain packet without itself: over
-//! the padding too, in a response over the user data header too.
+//! What stands in brackets is encrypted if SPI says so. The checksum is taken over the plain packet without itself:
+//! over the padding too, in a response over the user data header too.
 
 use super::cipher::Key;
 use alloc::vec::Vec;

@@ -52,8 +52,8 @@ const CHANGES: [u8; 8] = [
 /// application.
 const BY_NAME: u8 = 0x04;
 
-/// EFs that a terminal works with from its initialisation on: IMPI, DOMAIN and IMPU of an ISIM; IMSI of a USIM, which is
-/// IST of an ISIM; UST, EST, ACC and AD. That EF.IMSI is never told by a file change notification alone comes from
+/// EFs that a terminal works with from its initialisation on: IMPI, DOMAIN and IMPU of an ISIM; IMSI of a USIM, which
+/// is IST of an ISIM; UST, EST, ACC and AD. That EF.IMSI is never told by a file change notification alone comes from
 /// knowledge of TS 31.111 section 6.4.7.1.
 const INITIALISING: [u16; 8] = [0x6F02, 0x6F03, 0x6F04, 0x6F07, 0x6F38, 0x6F56, 0x6F78, 0x6FAD];
 /// And EF.SUPI_NAI in DF.5GS.

@@ -7,8 +7,8 @@ use teuicc_tlv::{Reader, Tag};
 /// After how many updates that are in memory only the next one stores them all.
 pub(crate) const MAX_UPDATES: u8 = 64;
 
-/// First bytes of the AID of a USIM (TS 101 220 annex E), RID of 3GPP and application code; of one whose SUPI is no IMSI
-/// (TS 31.102 annex N).
+/// First bytes of the AID of a USIM (TS 101 220 annex E), RID of 3GPP and application code; of one whose SUPI is no
+/// IMSI (TS 31.102 annex N).
 const USIM: [u8; 7] = [0xA0, 0x00, 0x00, 0x00, 0x87, 0x10, 0x02];
 const USIM_NON_IMSI: [u8; 7] = [0xA0, 0x00, 0x00, 0x00, 0x87, 0x10, 0x0B];
 
@@ -64,9 +64,9 @@ impl Profile {
         }
     }
 
-    /// Whether `content` in the place of what the EF at `index` holds takes a security context back that a terminal could
-    /// take up again after power-on: it is marked as unusable, or its counters went on. Should that be lost, an old
-    /// counter would be used again with the same key (TS 33.102 section 6.4.8, TS 33.401 section 7.2.5). Losing a
+    /// Whether `content` in the place of what the EF at `index` holds takes a security context back that a terminal
+    /// could take up again after power-on: it is marked as unusable, or its counters went on. Should that be lost, an
+    /// old counter would be used again with the same key (TS 33.102 section 6.4.8, TS 33.401 section 7.2.5). Losing a
     /// context with another key costs an authentication.
     pub(crate) fn takes_back(&self, index: FileIndex, content: &[u8]) -> bool {
         let Some(file) = self.file(index).filter(|file| self.rewritten_beside(index).contains(&file.fid)) else {
@@ -92,8 +92,8 @@ impl Profile {
     }
 }
 
-/// The key of the security context that a record of EF.EPSNSC or of EF.5GS3GPPNSC holds, empty if it has none. `None` if
-/// it holds no context, or one with the key set identifier 7 (TS 31.102 sections 4.2.92 and 4.4.11.4).
+/// The key of the security context that a record of EF.EPSNSC or of EF.5GS3GPPNSC holds, empty if it has none. `None`
+/// if it holds no context, or one with the key set identifier 7 (TS 31.102 sections 4.2.92 and 4.4.11.4).
 fn usable_key(record: &[u8]) -> Option<&[u8]> {
     let context = Reader::new(record).read().ok().filter(|context| context.tag == Tag(0xA0))?;
     let member = |tag| context.members().flatten().find(|member| member.tag == tag).map(|member| member.value);

@@ -3,10 +3,10 @@
 //! `Base`, version 1: metadata, kept profile elements, files with their content, PINs without their state, network
 //! access applications without their sequence numbers. `Hot`, version 1: the state of each PIN, the sequence numbers
 //! and the bootstrapping of each application, the counters of remote management, the changed files of
-//! [`Profile::is_hot`]. `Changes`, version 1: the other changed files, the files that were created or resized since with
-//! all that belongs to them, and which files were deleted.
-//! No fact is in two of them, except that what was changed, resized or deleted was once otherwise: `Base` is read
-//! first, then `Hot`, then `Changes`, and the last one counts.
+//! [`Profile::is_hot`]. `Changes`, version 1: the other changed files, the files that were created or resized since
+//! with all that belongs to them, and which files were deleted. No fact is in two of them, except that what was
+//! changed, resized or deleted was once otherwise: `Base` is read first, then `Hot`, then `Changes`, and the last one
+//! counts.
 
 use super::codec::{Decoder, Encoder};
 use super::{

@@ -74,8 +74,8 @@ impl<'a> DomainKey<'a> {
     }
 }
 
-/// A security domain (PE-SecurityDomain) with these keys: the first one of a version is KIc (key identifier 1), the next
-/// one KID (2).
+/// A security domain (PE-SecurityDomain) with these keys: the first one of a version is KIc (key identifier 1), the
+/// next one KID (2).
 pub fn security_domain(writer: &mut Writer, keys: &[DomainKey<'_>]) -> Result<(), teuicc_tlv::Error> {
     writer.nested(Tag(0xA6), |writer| {
         writer.raw(&[0xA0, 0x03, 0x81, 0x01, 0x70])?;

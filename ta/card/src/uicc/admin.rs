@@ -248,7 +248,8 @@ impl Resize {
 /// Resizes an EF of the current directory, which then is selected. What is added holds FF.
 ///
 /// Errors: no such file (6A82), a DF (6981), a link, a deactivated file (6985), the access rule (6982), a mode that it
-/// has not (6A86), a size that is none for it (6A80), no room for it or for what it holds (6A84), the store does not write.
+/// has not (6A86), a size that is none for it (6A80), no room for it or for what it holds (6A84), the store does not
+/// write.
 pub(super) fn resize(cx: &mut Context<'_>, command: Resize) -> Outcome {
     let directory = directory(cx)?;
     let index = select::child(cx.profile()?, directory, command.fid).ok_or(StatusWord::FILE_NOT_FOUND)?;

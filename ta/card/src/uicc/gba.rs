@@ -43,8 +43,8 @@ impl Gba {
         Ok(Gba { parameters, naf_list })
     }
 
-    /// Puts the RAND of a bootstrapping into EF.GBABP. B-TID and key lifetime are the terminal's to fill in; the old ones
-    /// do not belong to this RAND. Errors: the store does not write.
+    /// Puts the RAND of a bootstrapping into EF.GBABP. B-TID and key lifetime are the terminal's to fill in; the old
+    /// ones do not belong to this RAND. Errors: the store does not write.
     pub(super) fn publish(self, cx: &mut Context<'_>, rand: &[u8; CHALLENGE_LEN]) -> Result<(), Refusal> {
         cx.change_content(self.parameters, |content| {
             let new = [16].into_iter().chain(*rand).chain([0, 0]).chain(core::iter::repeat(0xFF));
@@ -54,8 +54,8 @@ impl Gba {
 
     /// Ks_ext_NAF for the network application function `naf_id` and the private identity `impi`.
     ///
-    /// Errors: there was no bootstrapping, or EF.GBABP has another RAND than that (6985); no room in a record of EF.GBANL
-    /// (9866); the store does not write.
+    /// Errors: there was no bootstrapping, or EF.GBABP has another RAND than that (6985); no room in a record of
+    /// EF.GBANL (9866); the store does not write.
     pub(super) fn derive(self, cx: &mut Context<'_>, place: usize, naf_id: &[u8], impi: &[u8]) -> Outcome {
         let profile = cx.profile()?;
         let bootstrapping = profile.naas.get(place).and_then(|naa| naa.bootstrapping.as_ref());

@@ -22,7 +22,8 @@ const EF_SUCI_CALC_INFO: u16 = 0x4F01;
 
 /// SUCI TLV data object.
 const SUCI: Tag = Tag(0xA1);
-/// Protection scheme identifier list, home network public key list, and what is in the latter (TS 31.102 section 4.4.11.8).
+/// Protection scheme identifier list, home network public key list, and what is in the latter (TS 31.102 section
+/// 4.4.11.8).
 const SCHEMES: Tag = Tag(0xA0);
 const KEYS: Tag = Tag(0xA1);
 const KEY_IDENTIFIER: Tag = Tag(0x80);
@@ -166,8 +167,8 @@ enum Supi<'a> {
 }
 
 impl<'a> Supi<'a> {
-    /// The network specific identifier of an EF.SUPI_NAI. Errors: there is none; it is no `username@realm`. (Global line
-    /// and cable identifiers are for residential gateways.)
+    /// The network specific identifier of an EF.SUPI_NAI. Errors: there is none; it is no `username@realm`. (Global
+    /// line and cable identifiers are for residential gateways.)
     fn network_specific(file: &'a [u8]) -> Result<Self, Refusal> {
         let identifier = Reader::new(file).expect(NETWORK_SPECIFIC_IDENTIFIER);
         let identifier = identifier.map_err(|_| UNUSABLE)?.value;
@@ -316,7 +317,8 @@ impl Suci<'_> {
     }
 }
 
-/// The routing indicator of EF.Routing_Indicator (TS 31.102 section 4.4.11.11), 1 to 4 digits and F; 0 if there is none.
+/// The routing indicator of EF.Routing_Indicator (TS 31.102 section 4.4.11.11), 1 to 4 digits and F; 0 if there is
+/// none.
 fn routing_indicator(profile: &Profile, adf: FileIndex) -> [u8; 2] {
     match content(profile, adf, DF_5GS, EF_ROUTING_INDICATOR) {
         Ok([first, second, ..]) if first & 0x0F <= 9 => [*first, *second],

@@ -236,8 +236,8 @@ impl Context<'_> {
         outcome
     }
 
-    /// What executes a command of this class. Errors: no command has its instruction (6D00), or only one of another class
-    /// (6E00).
+    /// What executes a command of this class. Errors: no command has its instruction (6D00), or only one of another
+    /// class (6E00).
     fn look_up(&self, coding: Coding, command: &Command<'_>) -> Result<Handler, Refusal> {
         let mut known = COMMANDS.iter().filter(|(ins, ..)| *ins == command.ins).peekable();
         if known.peek().is_none() {

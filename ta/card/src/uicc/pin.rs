@@ -65,8 +65,8 @@ impl<'a> Replace<'a> {
 }
 
 impl<'a> Present<'a> {
-    /// Reads the command. Errors: P1 other than 00; wrong length; the universal PIN is to stand in for this one (P1 = 91,
-    /// TS 102 221 table 11.20), which no profile has (6A88).
+    /// Reads the command. Errors: P1 other than 00; wrong length; the universal PIN is to stand in for this one (P1 =
+    /// 91, TS 102 221 table 11.20), which no profile has (6A88).
     pub(super) fn parse(command: &Command<'a>) -> Result<Self, Refusal> {
         if command.ins == ins::DISABLE_PIN && command.p1 == REPLACED_BY_UNIVERSAL_PIN && command.p2 != 0 {
             value(command.data)?;

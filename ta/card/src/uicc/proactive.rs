@@ -24,8 +24,9 @@ const MAX_FILE_LIST: usize = 112;
 const KIND_REFRESH: u8 = 0x01;
 const KIND_POLL_INTERVAL: u8 = 0x03;
 
-/// What a REFRESH asks of the terminal: the command qualifier (TS 102 223 section 8.6). NAA initialisation alone, and the
-/// resets of an application or of a session, say less than these about what changed: nothing here has a use for them.
+/// What a REFRESH asks of the terminal: the command qualifier (TS 102 223 section 8.6). NAA initialisation alone, and
+/// the resets of an application or of a session, say less than these about what changed: nothing here has a use for
+/// them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum RefreshMode {
@@ -186,8 +187,8 @@ impl Session {
         }
     }
 
-    /// Gives the proactive command that waits; or the one that is fetched and unanswered once more, since the terminal may
-    /// not have got it. Errors: there is none (6985); out of memory, and nothing changes.
+    /// Gives the proactive command that waits; or the one that is fetched and unanswered once more, since the terminal
+    /// may not have got it. Errors: there is none (6985); out of memory, and nothing changes.
     pub(super) fn fetch(&mut self) -> Result<Vec<u8>, Refusal> {
         let length = self.to_fetch().ok_or(StatusWord::CONDITIONS_OF_USE)?;
         let mut command = Vec::new();

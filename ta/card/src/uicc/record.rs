@@ -204,8 +204,8 @@ impl<'a> Increase<'a> {
     }
 }
 
-/// Adds a value to the newest record of a cyclic EF, and overwrites the oldest one with the sum, which becomes the first
-/// and the current one. Answers with the sum and the value.
+/// Adds a value to the newest record of a cyclic EF, and overwrites the oldest one with the sum, which becomes the
+/// first and the current one. Answers with the sum and the value.
 ///
 /// Errors also: a value longer than a record (6700), a sum that no record holds (9850).
 pub(super) fn increase(cx: &mut Context<'_>, command: &Increase<'_>) -> Outcome {

@@ -75,8 +75,9 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Answers with the numbers of the records that have the pattern, the first of which becomes the current one; `6282`, which
-/// TS 102 221 section 10.2.1.3 has for an unsuccessful search, if there are none. Errors also: a pattern longer than a record (6700), no record to begin with (6A83).
+/// Answers with the numbers of the records that have the pattern, the first of which becomes the current one; `6282`,
+/// which TS 102 221 section 10.2.1.3 has for an unsuccessful search, if there are none. Errors also: a pattern longer
+/// than a record (6700), no record to begin with (6A83).
 pub(super) fn search(cx: &mut Context<'_>, command: &Search<'_>) -> Outcome {
     let operation = Operation::read(ins::SEARCH_RECORD);
     let (index, records) = record::open(cx, command.sfi, operation, record::has_records)?;

@@ -54,12 +54,12 @@ fn seconds([unit, count]: [u8; 2]) -> Option<u32> {
     Some(unit.saturating_mul(count.into()))
 }
 
-/// SUSPEND UICC: suspends the UICC, or resumes it. Suspending answers with the longest duration, which is the one that was
-/// asked for, and a token. It counts only if it is the last command before the power goes, and resuming the first one
-/// after.
+/// SUSPEND UICC: suspends the UICC, or resumes it. Suspending answers with the longest duration, which is the one that
+/// was asked for, and a token. It counts only if it is the last command before the power goes, and resuming the first
+/// one after.
 ///
-/// Errors: EF.UMPC does not announce it (6D00), those of [`Suspend::parse`], another channel than the basic one (6881), a
-/// proactive command waits or is being executed, nothing is suspended, or with another token (6985).
+/// Errors: EF.UMPC does not announce it (6D00), those of [`Suspend::parse`], another channel than the basic one (6881),
+/// a proactive command waits or is being executed, nothing is suspended, or with another token (6985).
 pub(super) fn suspend_or_resume(cx: &mut Context<'_>, command: &Command<'_>) -> Outcome {
     let umpc = cx.profile.as_deref().and_then(|profile| {
         let umpc = profile.child(FileIndex::MF, EF_UMPC)?;

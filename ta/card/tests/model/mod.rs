@@ -1,6 +1,6 @@
-//! A card driven by a stream of bytes, and a naive model that watches what it does: which file may be read and written by
-//! whom, and what PINs are worth. Nothing of the card's own code that decides these is used: the rules stand here as a
-//! table, from which EF.ARR is written, and what the card did is read from what it answers and from what it stored.
+//! A card driven by a stream of bytes, and a naive model that watches what it does: which file may be read and written
+//! by whom, and what PINs are worth. Nothing of the card's own code that decides these is used: the rules stand here as
+//! a table, from which EF.ARR is written, and what the card did is read from what it answers and from what it stored.
 //!
 //! For property tests and for the fuzzer.
 
@@ -431,8 +431,8 @@ impl Model {
         assert!(readable || made, "{apdu:02X?} reads {data:02X?}");
     }
 
-    /// Reads the file that is kept in memory, on a channel of its own, after an UPDATE on this interface: what it holds now
-    /// must be what it may hold. Only if a USIM is active: selecting it begins a session.
+    /// Reads the file that is kept in memory, on a channel of its own, after an UPDATE on this interface: what it holds
+    /// now must be what it may hold. Only if a USIM is active: selecting it begins a session.
     fn check_rewritten(&mut self, on: usize, apdu: &[u8]) {
         let mut read = |apdu: &[u8]| self.card.transmit(interface(on), apdu).unwrap();
         if !read(&[0x80 | apdu[0] & 0x03, 0xF2, 0x00, 0x01]).data.ends_with(&USIM) {

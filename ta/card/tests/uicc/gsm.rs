@@ -118,8 +118,8 @@ fn what_a_phone_does_first() {
         ("A0B0000009", "9804"),
         ("A020000108 31323334FFFFFFFF", "9000"),
         ("A0B0000009", "080910101032547698 9000"),
-        // The service table: CHV1 disabling and ADN; FDN and SMS; PLMN selector; MSISDN; SMSP; SPN; proactive SIM; GPRS;
-        // PLMN selector with access technology.
+        // The service table: CHV1 disabling and ADN; FDN and SMS; PLMN selector; MSISDN; SMSP; SPN; proactive SIM;
+        // GPRS; PLMN selector with access technology.
         ("A0A4000002 6F38", "9F0F"),
         ("A0C000000F", "0000 000E 6F38 04 00 1FFFFF 01 02 00 00 9000"),
         ("A0B000000E", "FF 30 C3 00 03 00 00 03 00 0C 30 00 00 00 9000"),

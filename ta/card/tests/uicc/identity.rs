@@ -1,4 +1,5 @@
-//! GET IDENTITY, with the test data of TS 33.501 annex C.4: the random source gives the ephemeral keys that stand there.
+//! GET IDENTITY, with the test data of TS 33.501 annex C.4: the random source gives the ephemeral keys that stand
+//! there.
 
 use crate::{SLOT, hex, string};
 use hex_literal::hex;

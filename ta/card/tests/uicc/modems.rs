@@ -134,7 +134,8 @@ fn every_fcp_has_a_pin_status_template() {
     assert_eq!(member(&fcp, 0xC6)[..2], [0x90, 0x01]);
 }
 
-/// swsim issue 6: a card that says 5 V only is switched off. Classes A, B and C (TS 102 221 table 11.8 and section 6.3).
+/// swsim issue 6: a card that says 5 V only is switched off. Classes A, B and C (TS 102 221 table 11.8 and section
+/// 6.3).
 #[test]
 fn every_supply_voltage_will_do() {
     for mut bench in [Bench::new(), Bench::empty()] {
@@ -181,8 +182,8 @@ fn the_atr_is_one_that_modems_accept() {
     assert_eq!(atr[1..].iter().fold(0, |sum, byte| sum ^ byte), 0);
 }
 
-/// TS 102 221 section 11.1.1.4.6.8: a terminal sends TERMINAL CAPABILITY, in which it says that it has an LPA, only to a
-/// card that announces the command.
+/// TS 102 221 section 11.1.1.4.6.8: a terminal sends TERMINAL CAPABILITY, in which it says that it has an LPA, only to
+/// a card that announces the command.
 #[test]
 fn terminal_capability_is_announced_and_accepted() {
     for mut bench in [Bench::new(), Bench::built(false), Bench::empty()] {
@@ -222,7 +223,8 @@ fn there_is_no_current_application_after_a_reset() {
     assert_eq!(bench.sw("00A4080C047FFF6F07"), 0x6A82);
 }
 
-/// ISO/IEC 7816-4: what GET RESPONSE gives belongs to the channel of its class, whatever came in between on another one.
+/// ISO/IEC 7816-4: what GET RESPONSE gives belongs to the channel of its class, whatever came in between on another
+/// one.
 #[test]
 fn data_to_be_fetched_is_kept_for_each_channel() {
     let mut slot = Slot::new(Bench::new());

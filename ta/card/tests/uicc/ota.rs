@@ -43,7 +43,8 @@ fn a_file_that_an_operator_updates_is_another_for_the_modem() {
     assert_eq!(report(&mut bench, &server, "00A4000C026F07").status, 2, "not twice, not after a reboot either");
 }
 
-/// REFRESH with the file, in the terms of the application; with NAA initialisation where the terminal has to begin anew.
+/// REFRESH with the file, in the terms of the application; with NAA initialisation where the terminal has to begin
+/// anew.
 #[test]
 fn the_modem_is_told_to_read_it_again() {
     let mut bench = bench();

@@ -18,8 +18,8 @@ const STORED_AT_ONCE: [&str; 6] = ["6F7E", "7F106F7E", "7F105F3B4F20", "7FFF6F46
 
 const LENGTH: usize = 12;
 
-/// The files of both lists, none with a special file information, all to be written by anybody; and a USIM that needs no
-/// PIN to authenticate.
+/// The files of both lists, none with a special file information, all to be written by anybody; and a USIM that needs
+/// no PIN to authenticate.
 fn files() -> Profile {
     let mut builder = ProfileBuilder::new(SLOT);
     let usim = builder.directory(FileIndex::MF, FileKind::Adf, 0x7FF0, &profile::USIM, &[0x0A]);

@@ -117,8 +117,8 @@ fn translated(cx: &mut Context<'_>, command: &Command<'_>) -> Outcome {
     }
 }
 
-/// Whether P1 and P2 are of those that an instruction has in class A0 (TS 51.011 section 9.2); `None` for an instruction
-/// that class A0 has not got.
+/// Whether P1 and P2 are of those that an instruction has in class A0 (TS 51.011 section 9.2); `None` for an
+/// instruction that class A0 has not got.
 fn parameters_fit(command: &Command<'_>) -> Option<bool> {
     let Command { p1, p2, .. } = *command;
     Some(match command.ins {

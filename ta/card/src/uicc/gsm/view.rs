@@ -16,8 +16,8 @@ const FID_DF_TELECOM: u16 = 0x7F10;
 const FID_DF_GSM: u16 = 0x7F20;
 const FID_DF_GSM_ACCESS: u16 = 0x5F3B;
 
-/// EFs of DF.GSM that a USIM has under another identifier (TS 31.102 section 4.4.3): Kc, KcGPRS, CPBCCH and InvScan in its
-/// DF.GSM-ACCESS.
+/// EFs of DF.GSM that a USIM has under another identifier (TS 31.102 section 4.4.3): Kc, KcGPRS, CPBCCH and InvScan in
+/// its DF.GSM-ACCESS.
 const IN_GSM_ACCESS: [(u16, u16); 4] = [(0x6F20, 0x4F20), (0x6F52, 0x4F52), (0x6F63, 0x4F63), (0x6F64, 0x4F64)];
 const EF_IMSI: u16 = 0x6F07;
 /// EF.LOCIGPRS has the content of EF.PSLOCI.
@@ -270,7 +270,8 @@ pub(super) fn directory(profile: Option<&Profile>, index: FileIndex) -> Result<V
     Ok(answer)
 }
 
-/// Clock stop allowed without a preferred level, 13/8 MHz do for authentication, 1.8 V technology (TS 51.011 section 9.3).
+/// Clock stop allowed without a preferred level, 13/8 MHz do for authentication, 1.8 V technology (TS 51.011 section
+/// 9.3).
 const CHARACTERISTICS: u8 = 0x31;
 const CHV1_DISABLED: u8 = 0x80;
 
@@ -358,8 +359,8 @@ const CONDITION_NEVER: u8 = 0xF;
 /// Two operations that are never allowed.
 const NOBODY: u8 = CONDITION_NEVER << 4 | CONDITION_NEVER;
 
-/// How class A0 names the rule of a file for `operation`: by the least key that alone opens it. It is the rule itself that
-/// decides.
+/// How class A0 names the rule of a file for `operation`: by the least key that alone opens it. It is the rule itself
+/// that decides.
 fn condition(profile: &Profile, index: FileIndex, operation: Operation) -> u8 {
     let opens = |presented: &dyn Fn(u8) -> bool| access::opens(profile, index, operation, presented);
     let (_, [chv1, chv2]) = pins(profile);
