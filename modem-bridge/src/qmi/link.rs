@@ -18,6 +18,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, join};
 use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
 use tokio::time::{Instant, timeout, timeout_at};
+use zeroize::Zeroizing;
 
 /// How long a modem may take to accept a message.
 const WRITE: Duration = Duration::from_secs(10);
@@ -187,7 +188,7 @@ pub(crate) struct DeviceLink {
     framing: Framing,
     client: qmux::Client,
     /// Frames that were read, and not looked at yet.
-    frames: VecDeque<Vec<u8>>,
+    frames: VecDeque<Zeroizing<Vec<u8>>>,
 }
 
 /// The device of a modem's control channel. It takes and gives whole messages, and is not blocking.
@@ -299,7 +300,7 @@ impl DeviceLink {
     }
 
     /// The next QMUX frame.
-    async fn frame(&mut self) -> Result<Vec<u8>, Gone> {
+    async fn frame(&mut self) -> Result<Zeroizing<Vec<u8>>, Gone> {
         loop {
             if let Some(frame) = self.frames.pop_front() {
                 return Ok(frame);
@@ -337,7 +338,7 @@ impl DeviceLink {
                         Err(malformed) => Err(malformed.into()),
                     };
                     match step {
-                        Ok(mbim::Step::Frame(frame)) => self.frames.push_back(frame),
+                        Ok(mbim::Step::Frame(frame)) => self.frames.push_back(frame.into()),
                         Ok(mbim::Step::Opened) => opened = true,
                         Ok(mbim::Step::Closed) => return Err(Gone::Closed),
                         Ok(mbim::Step::Nothing) => {}

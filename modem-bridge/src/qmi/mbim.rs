@@ -14,6 +14,8 @@
 //! (`mbim-message.c`, `mbim-uuid.c`) has it.
 
 use super::message::Malformed;
+use crate::inbox::Inbox;
+use zeroize::Zeroizing;
 
 /// QMI over MBIM.
 const QMI: [u8; 16] = [0xD1, 0xA3, 0x0B, 0xC2, 0xF9, 0x7A, 0x6E, 0x43, 0xBF, 0x65, 0xC7, 0xE2, 0x4F, 0xB0, 0xF0, 0xD3];
@@ -44,7 +46,8 @@ mod kind {
 }
 
 /// What a message led to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
 pub(crate) enum Step {
     /// Nothing: of another service, or a fragment.
     Nothing,
@@ -72,7 +75,7 @@ pub(crate) enum Fault {
 /// A modem's MBIM channel.
 #[derive(Default)]
 pub(crate) struct Channel {
-    received: Vec<u8>,
+    received: Inbox,
     whole: Option<Whole>,
     transaction: u32,
 }
@@ -108,11 +111,11 @@ impl Channel {
     }
 
     pub(crate) fn push(&mut self, bytes: &[u8]) {
-        self.received.extend(bytes);
+        self.received.push(bytes);
     }
 
     /// The next whole message. Errors: what arrived is none; it is dropped, all of it.
-    pub(crate) fn next_message(&mut self) -> Result<Option<Vec<u8>>, Malformed> {
+    pub(crate) fn next_message(&mut self) -> Result<Option<Zeroizing<Vec<u8>>>, Malformed> {
         let Some(length) = number(&self.received, 1) else { return Ok(None) };
         let length = length as usize;
         if !(HEADER..=MAX_TRANSFER).contains(&length) {
@@ -120,7 +123,7 @@ impl Channel {
             self.whole = None;
             return Err(Malformed("no MBIM message"));
         }
-        Ok((self.received.len() >= length).then(|| self.received.drain(..length).collect()))
+        Ok((self.received.len() >= length).then(|| self.received.take(length)))
     }
 
     /// Takes one whole message of the modem.

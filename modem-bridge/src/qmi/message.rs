@@ -20,7 +20,8 @@ pub(crate) enum Kind {
 }
 
 /// A message of a service.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
 pub(crate) struct Message {
     pub(crate) kind: Kind,
     pub(crate) transaction: u16,
@@ -95,7 +96,8 @@ impl Message {
 }
 
 /// A message of the control service, which manages the clients of a QMUX channel.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
 pub(crate) struct Control {
     pub(crate) kind: Kind,
     pub(crate) transaction: u8,
@@ -138,7 +140,8 @@ impl Control {
 }
 
 /// The fields of a message: well-formed TLVs, less than 64 KiB in all.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
 pub(crate) struct Fields(Vec<u8>);
 
 impl Fields {

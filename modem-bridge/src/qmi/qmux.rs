@@ -9,6 +9,8 @@
 
 use super::message::{Control, Fields, Kind, Malformed, Refusal};
 use super::uim_remote::SERVICE;
+use crate::inbox::Inbox;
+use zeroize::Zeroizing;
 
 /// First byte of every frame.
 const MARKER: u8 = 0x01;
@@ -34,16 +36,16 @@ mod id {
 
 /// Puts frames together from bytes as they arrive.
 #[derive(Default)]
-pub(crate) struct Frames(Vec<u8>);
+pub(crate) struct Frames(Inbox);
 
 impl Frames {
     pub(crate) fn push(&mut self, bytes: &[u8]) {
-        self.0.extend(bytes);
+        self.0.push(bytes);
     }
 
     /// The next whole frame. Errors: what arrived is no frame; it is dropped, all of it, since nothing says where the
     /// next one begins.
-    pub(crate) fn next_frame(&mut self) -> Result<Option<Vec<u8>>, Malformed> {
+    pub(crate) fn next_frame(&mut self) -> Result<Option<Zeroizing<Vec<u8>>>, Malformed> {
         let [marker, ..] = self.0[..] else { return Ok(None) };
         let length = match self.0.get(1..3) {
             Some(&[l0, l1]) => usize::from(u16::from_le_bytes([l0, l1])) + 1,
@@ -54,7 +56,7 @@ impl Frames {
             self.0.clear();
             return Err(Malformed("no QMUX frame"));
         }
-        Ok((self.0.len() >= length).then(|| self.0.drain(..length).collect()))
+        Ok((self.0.len() >= length).then(|| self.0.take(length)))
     }
 }
 
@@ -92,7 +94,8 @@ pub(crate) enum Fault {
 }
 
 /// What a frame led to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
 pub(crate) enum Step {
     /// Nothing: not for this client.
     Nothing,
@@ -342,7 +345,7 @@ mod tests {
             frames.push(rubbish);
             assert!(frames.next_frame().is_err(), "{rubbish:02X?}");
             frames.push(&SYNCED);
-            assert_eq!(frames.next_frame(), Ok(Some(SYNCED.to_vec())));
+            assert_eq!(frames.next_frame(), Ok(Some(SYNCED.to_vec().into())));
         }
         frames.push(&SYNCED[..1]);
         assert_eq!(frames.next_frame(), Ok(None));
@@ -362,7 +365,7 @@ mod tests {
             for piece in sent.concat().chunks(cut) {
                 frames.push(piece);
                 while let Some(frame) = frames.next_frame().unwrap() {
-                    got.push(frame);
+                    got.push(frame.to_vec());
                 }
             }
             prop_assert_eq!(got, sent);

@@ -44,7 +44,8 @@ impl Address {
 }
 
 /// What a datagram led to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
 pub(crate) enum Step {
     /// Nothing: not from the service.
     Nothing,

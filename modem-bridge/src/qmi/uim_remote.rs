@@ -55,7 +55,8 @@ pub(crate) enum Cause {
 }
 
 /// A request to the modem.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
 pub(crate) enum Request {
     Event(Event),
     /// The answer to the command with this number, or a part of it.
@@ -70,7 +71,8 @@ pub(crate) enum Request {
 }
 
 /// A part of an answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
 pub(crate) struct Segment {
     /// Bytes of the whole answer.
     pub(crate) total: u32,

@@ -6,7 +6,7 @@
 //! protocol EE: payload = extension u8, ...; extension 07 is RSPRO
 //! ```
 
-use std::collections::VecDeque;
+use crate::inbox::Inbox;
 use std::time::{Duration, Instant};
 
 const PROTOCOL_OSMO: u8 = 0xEE;
@@ -41,7 +41,8 @@ fn frame(protocol: u8, payload: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// What came in.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
 pub(crate) enum Received {
     /// An RSPRO message.
     Rspro(Vec<u8>),
@@ -60,7 +61,7 @@ pub(crate) enum Violation {
 
 /// One end of an IPA connection.
 pub(crate) struct Ipa {
-    bytes: VecDeque<u8>,
+    bytes: Inbox,
     heard: Instant,
     asked: bool,
     name: String,
@@ -69,28 +70,28 @@ pub(crate) struct Ipa {
 impl Ipa {
     /// A connection that began `now`; `name` is what ID_GET is answered with.
     pub(crate) fn new(now: Instant, name: &str) -> Self {
-        Ipa { bytes: VecDeque::new(), heard: now, asked: false, name: name.to_owned() }
+        Ipa { bytes: Inbox::default(), heard: now, asked: false, name: name.to_owned() }
     }
 
     /// Takes bytes as they arrive.
     pub(crate) fn push(&mut self, now: Instant, bytes: &[u8]) {
         self.heard = now;
         self.asked = false;
-        self.bytes.extend(bytes);
+        self.bytes.push(bytes);
     }
 
     /// What came in next, if it is whole. Frames of other protocols are passed over.
     pub(crate) fn next_received(&mut self) -> Result<Option<Received>, Violation> {
-        while let (Some(high), Some(low), Some(protocol)) = (self.bytes.front(), self.bytes.get(1), self.bytes.get(2)) {
-            let (length, protocol) = (usize::from(u16::from_be_bytes([*high, *low])), *protocol);
+        while let [high, low, protocol, ..] = self.bytes[..] {
+            let length = usize::from(u16::from_be_bytes([high, low]));
             if length > MAX_PAYLOAD {
                 return Err(Violation::TooLong(length));
             }
             if self.bytes.len() < HEADER + length {
                 return Ok(None);
             }
-            let payload: Vec<u8> = self.bytes.drain(..HEADER + length).skip(HEADER).collect();
-            match (protocol, payload.split_first()) {
+            let frame_bytes = self.bytes.take(HEADER + length);
+            match (protocol, frame_bytes[HEADER..].split_first()) {
                 (PROTOCOL_OSMO, Some((&EXTENSION_RSPRO, message))) => {
                     return Ok(Some(Received::Rspro(message.to_vec())));
                 }

@@ -48,7 +48,7 @@ fn slot(json: bool) -> anyhow::Result<()> {
     folder.close().context("removing the folder")
 }
 
-/// What goes over a transport when a phone boots twice, some 480 commands each time: the second boot changes back what
+/// What goes over a transport when a phone boots twice, some 540 commands each time: the second boot changes back what
 /// the first one changed, and so every round gets the same answers.
 struct Script {
     steps: Vec<Step>,

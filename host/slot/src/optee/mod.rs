@@ -39,7 +39,7 @@ pub enum TeeError {
     #[error("no TEE can be reached ({0}): is its driver loaded, and may this user open /dev/tee0?")]
     NoTee(String),
     /// Another process has the card.
-    #[error("the card in the TEE is in use by another teuicc or teuiccd, with another home (it has locked /dev/tee0)")]
+    #[error("the card in the TEE is in use by another teuicc or teuiccd (it has locked /dev/tee0)")]
     InUse,
     /// The trusted application is not installed, or no supplicant runs that could load it.
     #[error("the trusted application {UUID} cannot be loaded ({0}): is it installed, and does tee-supplicant run?")]

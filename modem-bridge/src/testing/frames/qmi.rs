@@ -162,7 +162,7 @@ impl Host {
     fn ask(&mut self, request: &Request) -> Result<(), Over> {
         let transaction = self.requests.open(self.now, ()).map_err(|_| Over)?;
         let message = request.message(transaction, 1);
-        assert_eq!(Message::parse(&message.encode()), Ok(message));
+        assert!(Message::parse(&message.encode()) == Ok(message), "a message is not what was written");
         self.sent += 1;
         Ok(())
     }
