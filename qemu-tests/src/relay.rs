@@ -59,7 +59,8 @@ impl Relay {
             }
             let ended = !machine.run("cat /tmp/relay.code 2>/dev/null")?.stdout.is_empty();
             if ended || Instant::now() > deadline {
-                bail!("the guest's relay did not start: {}", machine.run("cat /tmp/relay.log")?.text());
+                let why = machine.run("echo \"exit code $(cat /tmp/relay.code)\"; cat /tmp/relay.log")?.text();
+                bail!("the guest's relay did not start: {why}");
             }
             thread::sleep(Duration::from_millis(50));
         };
